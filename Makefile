@@ -1,0 +1,34 @@
+# Luthier. `make app` opens the window, `make test` checks everything; both set up what they need first.
+# Choose another Python with `make PYTHON=python3.12 ...`, another PyTorch build as the README says.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: app test setup lint starter examples
+.DEFAULT_GOAL := app
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit('Luthier needs Python 3.11 or newer, this is ' + sys.version.split()[0] if sys.version_info < (3, 11) else 0)"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+setup: $(VENV)/installed  ## make .venv and install; costs nothing when nothing changed
+
+app: setup  ## open the window
+	@$(BIN)/python app.py $(ARGS)
+
+test: setup  ## all tests, those in a browser too when a Chromium is found
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+starter: setup  ## build the starter model again from its seed (up to an hour on two cores)
+	$(BIN)/python assets/starter/build.py $(ARGS)
+
+examples: setup  ## write the bundled datasets again
+	$(BIN)/python assets/examples/build.py $(ARGS)

@@ -1,0 +1,157 @@
+"""Build the starter model from nothing: its tokenizer, its weights, its files. One seed gives one model.
+
+Run as ``python assets/starter/build.py``; ``make starter`` does. It reads no file and no network: the world that it
+teaches is drawn by the modules beside it. The finished folder replaces the old one file by file, at the end only.
+"""
+
+import argparse
+import json
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from judge import accuracy_by_family
+from tokens import Batch, batches, train_tokenizer
+from torch.nn import functional
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from world import held_out_rows
+
+HERE = Path(__file__).parent
+CONTEXT = 1024
+TOKENS_PER_STEP = 4096
+SHORT = 256  # most conversations fit; the longer ones are packed to the whole context
+
+
+def read_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--tokens", type=float, default=14e6, help="tokens to train on (packed places, padding included)")
+    parser.add_argument("--minutes", type=float, default=0.0, help="stop after this time instead; not reproducible")
+    parser.add_argument("--hidden", type=int, default=160)
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--vocabulary", type=int, default=2048)
+    parser.add_argument("--learning-rate", type=float, default=0.006)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--resume", type=Path, help="continue from a model folder with the same tokenizer")
+    return parser.parse_args()
+
+
+def new_model(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) -> LlamaForCausalLM:
+    """Make a fresh Llama; heads are 32 wide."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=hidden // 32,
+        num_key_value_heads=hidden // 32, intermediate_size=hidden * 11 // 4 // 16 * 16, max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+        initializer_range=0.04,
+    )
+    return LlamaForCausalLM(config)
+
+
+def optimizers(model: LlamaForCausalLM, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, AdamW for embeddings and norms (twice as good a token as AdamW alone here)."""
+    matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
+    others = [weight for name, weight in model.named_parameters() if weight.ndim != 2 or "embed" in name]
+    return [
+        torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=learning_rate * 0.8, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def rate_at(progress: float) -> float:
+    """Warm up, stay, then fall to zero over the last half."""
+    return min(1.0, progress / 0.01 + 0.02, 2.0 * (1.0 - progress) + 1e-3)
+
+
+def loss_of(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+    """Answer the weighted loss; a conversation sees only itself."""
+    length = batch.ids.shape[1]
+    same = batch.documents[:, :, None] == batch.documents[:, None, :]
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    first = torch.ones_like(batch.documents, dtype=torch.bool)
+    first[:, 1:] = batch.documents[:, 1:] != batch.documents[:, :-1]
+    places = torch.arange(length).expand_as(batch.documents)
+    positions = places - torch.where(first, places, 0).cummax(dim=1).values
+    logits = model(
+        input_ids=batch.ids, attention_mask=(same & causal)[:, None], position_ids=positions, use_cache=False
+    ).logits
+    losses = functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch.ids[:, 1:].flatten(), reduction="none")
+    weights = batch.weights[:, 1:].flatten()
+    return (losses * weights).sum() / weights.sum()
+
+
+def train(model: LlamaForCausalLM, source: Iterator[Batch], arguments: argparse.Namespace) -> dict[str, float]:
+    """Train until the tokens or the minutes are spent; answer what it took."""
+    steppers = optimizers(model, arguments.learning_rate)
+    peaks = [stepper.param_groups[0]["lr"] for stepper in steppers]
+    began, cpu_began, seen, step, mean = time.time(), time.process_time(), 0, 0, 0.0
+    while True:
+        spent = (time.time() - began) / 60
+        progress = spent / arguments.minutes if arguments.minutes else seen / arguments.tokens
+        if progress >= 1.0:
+            break
+        for stepper, peak in zip(steppers, peaks, strict=True):
+            stepper.param_groups[0]["lr"] = peak * rate_at(progress)
+        loss = loss_of(model, next(source))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for stepper in steppers:
+            stepper.step()
+            stepper.zero_grad()
+        seen, step = seen + TOKENS_PER_STEP, step + 1
+        mean = loss.item() if step == 1 else 0.98 * mean + 0.02 * loss.item()
+        if step % 50 == 0:
+            print(f"step {step} tokens {seen / 1e6:.2f}M loss {mean:.4f} minutes {spent:.1f} progress {progress:.3f}", flush=True)
+    return {"steps": step, "tokens": seen, "loss": round(mean, 4), "wall_seconds": round(time.time() - began),
+            "cpu_seconds": round(time.process_time() - cpu_began)}
+
+
+def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write every file beside the folder first, then move each into its place.
+
+    The weights are stored in bfloat16 and the configuration asks for float32, which holds each of them exactly.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.generation_config = GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False, max_new_tokens=128
+    )
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        model.to(torch.bfloat16).save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        config = Path(temporary) / "config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
+        for path in sorted(Path(temporary).iterdir()):
+            path.chmod(0o644)
+            os.replace(path, folder / path.name)
+    model.to(torch.float32)
+
+
+def main() -> None:
+    """Build, measure, write."""
+    arguments = read_arguments()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(arguments.seed)
+    tokenizer = train_tokenizer(arguments.seed, arguments.vocabulary, CONTEXT)
+    model = new_model(tokenizer, arguments.hidden, arguments.layers)
+    seed = arguments.seed
+    if arguments.resume:
+        model = LlamaForCausalLM.from_pretrained(arguments.resume, dtype=torch.float32)
+        seed += 1000
+    print(f"{sum(weight.numel() for weight in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
+    source = batches(tokenizer, seed, TOKENS_PER_STEP, SHORT, CONTEXT)
+    report: dict[str, object] = {"seed": arguments.seed, **train(model.train(), source, arguments)}
+    save(model, tokenizer, arguments.out)
+    scores = accuracy_by_family(model.eval(), tokenizer, held_out_rows(arguments.seed, 40))
+    report |= {"accuracy": round(sum(scores.values()) / len(scores), 4), "families": scores,
+               "perplexity_floor_note": f"training loss {report['loss']}, that is {math.exp(float(str(report['loss']))):.2f} per weighted token"}
+    (arguments.out / "build.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""The engine without a screen: `python -m engine VERB ... [--workspace DIR] [--json]`.
+
+With `--json` exactly one JSON value goes to standard output; progress and logs go to standard error. Exit status: 0 done,
+1 a mistake that a person can mend, 2 wrong usage.
+"""
+# ruff: noqa: PLC0415 - listing verbs must not pay for the heavy libraries that training and chatting need
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import PlanError, TuningError, UsageError
+from engine.types import Technique, Value
+from engine.workspace import Inspection, Workspace, read_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.data.statistics import DatasetStatistics
+
+
+class Rejected(Exception):
+    """A result that is printed in full and still means exit status 1 (a rejected file, a failed run)."""
+
+    def __init__(self, answer: object) -> None:
+        """Keep the result."""
+        super().__init__("the result means exit status 1")
+        self.answer = answer
+
+
+def doctor(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Say what works on this machine."""
+    return workspace.doctor()
+
+
+def techniques(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """List the techniques."""
+    return [
+        _technique_json(workspace, choice.technique) | {"available": choice.available, "reason": choice.reason}
+        for choice in workspace.techniques()
+    ]
+
+
+def _technique_json(workspace: Workspace, technique: Technique) -> dict[str, object]:
+    shown = ("key", "title", "kind", "default", "low", "high", "unit", "help", "source", "choices")
+    rows = workspace.hyperparameters(technique.key, "starter")
+    return {
+        "key": technique.key,
+        "title": technique.title,
+        "family": technique.family,
+        "method": technique.method.value,
+        "objective": technique.objective.value,
+        "dataset_type": technique.dataset_types[0].value,
+        "dataset_types": [kind.value for kind in technique.dataset_types],
+        "guide": asdict(technique.guide),
+        "paper": technique.paper,
+        "hyperparameters": [{name: getattr(row, name) for name in shown} for row in rows],
+    }
+
+
+def models(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """List the models."""
+    shown = ("id", "title", "path", "parameters", "local", "context_length_tokens", "licence")
+    return [{name: getattr(model, name) for name in shown} for model in workspace.models()]
+
+
+def examples(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """List the bundled datasets."""
+    shown = (
+        "key", "title", "dataset_type", "path", "held_out_path", "rows", "lesson", "techniques", "preset_questions",
+        "kept_question",
+    )  # fmt: skip
+    return [{name: getattr(example, name) for name in shown} for example in workspace.examples()]
+
+
+def inspect(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Say what a file is and what is wrong with it."""
+    inspection = workspace.inspect(Path(arguments.file))
+    statistics: DatasetStatistics | None = None
+    if inspection.dataset:
+        described = workspace.model(arguments.model)
+        length = arguments.max_length or min(1024, described.context_length_tokens)
+        statistics = workspace.statistics(inspection.dataset.fingerprint, arguments.model, length)
+    answer = _inspection_json(inspection) | {"statistics": statistics.to_json() if statistics else None}
+    if inspection.verdict == "reject":
+        raise Rejected(answer)
+    return answer
+
+
+def _inspection_json(inspection: Inspection) -> dict[str, object]:
+    dataset = inspection.dataset
+    return {
+        "verdict": inspection.verdict.value,
+        "rows": inspection.rows,
+        "dataset_type": dataset.dataset_type.value if dataset else None,
+        "format": dataset.format.value if dataset else None,
+        "shape": dataset.shape if dataset else None,
+        "columns": list(inspection.columns),
+        "problems": [problem.to_json() for problem in inspection.problems],
+    }
+
+
+def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Check the choices and say what they cost."""
+    held_out = _fingerprint(workspace, arguments.held_out) if arguments.held_out else None
+    made = workspace.plan(
+        arguments.technique,
+        _fingerprint(workspace, arguments.data),
+        arguments.model,
+        _settings(arguments.set),
+        held_out,
+    )
+    answer = made.to_json()
+    if arguments.out:
+        Path(arguments.out).write_text(json.dumps(answer, indent=2), encoding="utf-8")
+    return answer
+
+
+def _fingerprint(workspace: Workspace, file: str) -> str:
+    inspection = workspace.inspect(Path(file))
+    if inspection.dataset is None:
+        raise UsageError(inspection.message, where=str(file), next_step="Mend the file and try again.")
+    return inspection.dataset.fingerprint
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, Value]:
+    settings: dict[str, Value] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise UsageError(
+                f"--set {pair!r} has no '='", expected="key=value", next_step="Write --set learning_rate=0.001"
+            )
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def train(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Run a plan here and now; a signal stops it as the Stop button does."""
+    made = read_plan(Path(arguments.plan))
+    with _stopped_by_signals(workspace):
+        run = workspace.train(made)
+    answer = workspace.summary(run.id)
+    if run.status == "failed":
+        raise Rejected(answer)
+    return answer
+
+
+@contextmanager
+def _stopped_by_signals(workspace: Workspace) -> Iterator[None]:
+    def stop(number: int, frame: object) -> None:
+        workspace.stop_own_runs()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def runs(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """List the runs, newest first."""
+    return [
+        {
+            "run": run.id, "name": run.name, "status": run.status.value, "technique": run.plan.technique,
+            "model": run.plan.model.id, "data": run.plan.dataset.name, "step": run.step, "steps": run.steps,
+            "created": run.created,
+        }
+        for run in workspace.runs()
+    ]  # fmt: skip
+
+
+def stop(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Ask a run to stop."""
+    run = workspace.stop(arguments.run)
+    return {"run": run.id, "status": run.status.value, "step": run.step, "steps": run.steps}
+
+
+def events(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """List what a run said."""
+    return [event.to_json() for event in workspace.events(arguments.run, after=arguments.after)]
+
+
+def chat(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Let base and tuned model answer one prompt."""
+    from engine.models.generation import GenerationSettings
+
+    settings = GenerationSettings(
+        temperature=arguments.temperature, max_new_tokens=arguments.max_new_tokens, seed=arguments.seed
+    )
+    system = [{"role": "system", "content": arguments.system}] if arguments.system else []
+    messages = [*system, {"role": "user", "content": arguments.prompt}]
+    answers: dict[str, object] = {}
+    for chunk in workspace.chat(arguments.run, messages, settings, checkpoint=arguments.checkpoint):
+        answers[chunk.arm] = {"text": chunk.text, "tokens": chunk.tokens, "seconds": chunk.seconds}
+    return answers
+
+
+def _add_nothing(parser: argparse.ArgumentParser) -> None:
+    """The verb takes no arguments of its own."""
+
+
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file")
+    parser.add_argument("--model", default="starter")
+    parser.add_argument("--max-length", type=int)
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    for name in ("--technique", "--data", "--model"):
+        parser.add_argument(name, required=True)
+    parser.add_argument("--held-out")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out")
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run")
+
+
+def _add_events(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run")
+    parser.add_argument("--after", type=int, default=0)
+
+
+def _add_chat(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run")
+    parser.add_argument("--checkpoint", type=int)
+    parser.add_argument("--system", default="")
+    parser.add_argument("--prompt", required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--temperature", type=float, default=0.0)
+    parser.add_argument("--max-new-tokens", type=int, default=256)
+
+
+Verb = Callable[[Workspace, argparse.Namespace], object]
+
+VERBS: Mapping[str, tuple[Verb, Callable[[argparse.ArgumentParser], None]]] = {
+    "doctor": (doctor, _add_nothing),
+    "techniques": (techniques, _add_nothing),
+    "models": (models, _add_nothing),
+    "examples": (examples, _add_nothing),
+    "inspect": (inspect, _add_inspect),
+    "plan": (plan, _add_plan),
+    "train": (train, _add_train),
+    "runs": (runs, _add_nothing),
+    "stop": (stop, _add_run),
+    "events": (events, _add_events),
+    "chat": (chat, _add_chat),
+}
+"""Each verb: what it does, and the arguments it takes."""
+
+
+def arguments_from(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; options common to all verbs may stand before or after the verb.
+
+    Raises:
+        SystemExit: With status 2, on wrong usage.
+    """
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--workspace", type=Path)
+    common.add_argument("--json", action="store_true")
+    shared, rest = common.parse_known_args(argv)
+    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__.splitlines()[0])
+    parser.add_argument("--workspace", metavar="DIR", help="the folder that holds everything (default: your user data)")
+    parser.add_argument("--json", action="store_true", help="print one JSON value on standard output")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, (verb, add_arguments) in VERBS.items():
+        add_arguments(verbs.add_parser(name, help=verb.__doc__, allow_abbrev=False))
+    parsed = parser.parse_args(rest)
+    parsed.workspace, parsed.json = shared.workspace, shared.json
+    return parsed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit status."""
+    arguments = arguments_from(sys.argv[1:] if argv is None else argv)
+    out = sys.stdout
+    try:
+        with _everything_else_to_stderr():
+            workspace = Workspace.open(arguments.workspace)
+            try:
+                answer = VERBS[arguments.verb][0](workspace, arguments)
+            finally:
+                workspace.close()
+    except Rejected as rejected:
+        _print(rejected.answer, arguments.json, out)
+        return 1
+    except TuningError as error:
+        _print_error(error, arguments.json, out)
+        return 1
+    _print(answer, arguments.json, out)
+    return 0
+
+
+def _everything_else_to_stderr() -> AbstractContextManager[object]:
+    return redirect_stdout(sys.stderr)
+
+
+def _print(answer: object, as_json: bool, out: object) -> None:
+    text = json.dumps(answer, indent=None if as_json else 2, default=str, ensure_ascii=False, allow_nan=False)
+    print(text, file=out)  # type: ignore[arg-type]
+
+
+def _print_error(error: TuningError, as_json: bool, out: object) -> None:
+    print(error.sentence, file=sys.stderr)
+    if as_json:
+        mistakes = error.mistakes if isinstance(error, PlanError) else (error,)
+        answer = {"error": error.to_json(), "mistakes": [mistake.to_json() for mistake in mistakes]}
+        print(json.dumps(answer, ensure_ascii=False), file=out)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+"""One model, some messages, an answer: prompts into tokens, tokens into text, and when to stop.
+
+Settings are given in full and the model's own are ignored, so that two models are compared on the same terms. It neither loads
+models nor decides who may compute; that is `generation.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Protocol
+
+import torch
+from jinja2 import TemplateError
+from transformers import (
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from engine.errors import ModelError
+from engine.models.loading import end_token_ids
+
+Message = dict[str, str]
+
+
+class Speaker(Protocol):
+    """A causal language model, with or without an adapter; transformers gives its models this method at run time."""
+
+    def generate(self, **settings: object) -> torch.Tensor:
+        """Return (B, T) tokens, the prompt first."""
+        ...
+
+
+SHOW_SECONDS = 0.05
+"""Decoding the whole text again for every token would be felt in long answers."""
+HALF_CHARACTER = "\ufffd"
+BATCH_ROWS = 32
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """How an answer is drawn. Temperature 0 always takes the likeliest token."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int = 256
+    seed: int = 0
+    repetition_penalty: float = 1.0
+
+
+def encode_prompt(
+    messages: Sequence[Message],
+    tokenizer: PreTrainedTokenizerBase,
+    context_length_tokens: int,
+) -> list[int]:
+    """Turn a conversation into the tokens that the model continues.
+
+    A model without a chat template gets the last user message as plain text.
+
+    Raises:
+        ModelError: When the template refuses the conversation, or it is too long for the model.
+    """
+    if tokenizer.chat_template:
+        try:
+            text = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False)
+        except TemplateError as error:
+            raise ModelError(
+                "the model's chat template refuses this conversation",
+                found=str(error)[:200],
+                next_step="Leave out the system text, or let questions and answers alternate.",
+            ) from error
+    else:
+        asked = [message["content"] for message in messages if message["role"] == "user"]
+        text = asked[-1] if asked else ""
+    # A template writes the special tokens itself; without one the tokenizer adds its own, as in training.
+    encoded = tokenizer(text, add_special_tokens=not tokenizer.chat_template)
+    token_ids: list[int] = list(encoded["input_ids"])
+    if not token_ids:
+        raise ModelError("there is nothing to answer", next_step="Write a message first.")
+    if len(token_ids) >= context_length_tokens:
+        raise ModelError(
+            "the conversation is too long for this model",
+            found=f"{len(token_ids):,} tokens",
+            expected=f"fewer than {context_length_tokens:,}",
+            next_step="Shorten it, or start a new conversation.",
+        )
+    return token_ids
+
+
+def generation_config(
+    settings: GenerationSettings, base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int
+) -> GenerationConfig:
+    """Spell every setting out: what is left open, transformers fills from the model or with top_k=50."""
+    ends = end_token_ids(base, tokenizer)
+    padding = tokenizer.pad_token_id
+    sampling = {"temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
+    return GenerationConfig(
+        do_sample=settings.temperature > 0,
+        **(sampling if settings.temperature > 0 else {}),
+        max_new_tokens=max_new_tokens,
+        repetition_penalty=settings.repetition_penalty,
+        num_beams=1,
+        use_cache=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=ends or None,
+        pad_token_id=padding if padding is not None else next(iter(ends), 0),
+    )
+
+
+class Watcher(StoppingCriteria):
+    """Sees every new token of one answer: shows the text so far, and ends generation when asked to.
+
+    A stop must never travel as an exception: one that leaves `generate` can leave PEFT's hooks on the model behind.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt_length: int,
+        stopped: Callable[[], bool],
+        show: Callable[[str, int], None],
+    ) -> None:
+        """Keep what is asked at every token."""
+        self._tokenizer, self._prompt_length, self._stopped, self._show = tokenizer, prompt_length, stopped, show
+        self._shown = 0.0
+        self.first_token: float | None = None
+        self.was_stopped = False
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
+        """Answer, for a batch of one, whether to end; `input_ids` is (1, T) with the prompt."""
+        now = monotonic()
+        self.first_token = self.first_token or now
+        self.was_stopped = self._stopped()
+        if now - self._shown >= SHOW_SECONDS:
+            self._shown = now
+            tokens = input_ids[0, self._prompt_length :]
+            self._show(decode(self._tokenizer, tokens).rstrip(HALF_CHARACTER), len(tokens))
+        return torch.full((input_ids.shape[0],), self.was_stopped, dtype=torch.bool, device=input_ids.device)
+
+
+class _Stop(StoppingCriteria):
+    """Ends a batch when asked to."""
+
+    def __init__(self, stopped: Callable[[], bool]) -> None:
+        self._stopped = stopped
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
+        return torch.full((input_ids.shape[0],), self._stopped(), dtype=torch.bool, device=input_ids.device)
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, tokens: torch.Tensor | list[int]) -> str:
+    """Return the text of (T,) tokens without special ones and without the space that some templates put first."""
+    return str(tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+
+
+def stream(
+    speaker: Speaker,
+    prompt: Sequence[int],
+    config: GenerationConfig,
+    watcher: Watcher,
+    *,
+    seed: int,
+    device: str,
+) -> list[int]:
+    """Generate one answer under a seed and return its tokens; torch's random state is left as it was found."""
+    input_ids = torch.tensor([list(prompt)], device=device)
+    with _seeded(seed, device), torch.inference_mode():
+        output = speaker.generate(
+            input_ids=input_ids,
+            attention_mask=torch.ones_like(input_ids),
+            generation_config=config,
+            stopping_criteria=StoppingCriteriaList([watcher]),
+        )
+    return list(map(int, output[0, len(prompt) :]))
+
+
+def generate_batch(
+    speaker: Speaker,
+    prompts: Sequence[Sequence[int]],
+    tokenizer: PreTrainedTokenizerBase,
+    config: GenerationConfig,
+    *,
+    seed: int,
+    device: str,
+    stopped: Callable[[], bool] = lambda: False,
+) -> list[str]:
+    """Answer many prompts, 32 at a time, padded on the left; answers come in the order of the prompts.
+
+    Prompts of like length share a batch, which saves half of the work on rows of mixed lengths. What is stopped early has an
+    empty or a cut answer.
+    """
+    answers = [""] * len(prompts)
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    with _seeded(seed, device), torch.inference_mode():
+        for start in range(0, len(order), BATCH_ROWS):
+            if stopped():
+                break
+            chosen = order[start : start + BATCH_ROWS]
+            longest = max(len(prompts[index]) for index in chosen)
+            padding = [longest - len(prompts[index]) for index in chosen]
+            fill = int(config.pad_token_id or 0)
+            rows = [[fill] * pad + list(prompts[index]) for pad, index in zip(padding, chosen, strict=True)]
+            mask = [[0] * pad + [1] * (longest - pad) for pad in padding]
+            output = speaker.generate(
+                input_ids=torch.tensor(rows, device=device),
+                attention_mask=torch.tensor(mask, device=device),
+                generation_config=config,
+                stopping_criteria=StoppingCriteriaList([_Stop(stopped)]),
+            )
+            for index, row in zip(chosen, output[:, longest:], strict=True):
+                answers[index] = decode(tokenizer, row)
+    return answers
+
+
+@contextmanager
+def _seeded(seed: int, device: str) -> Iterator[None]:
+    """Seed torch for the block and put its random state back afterwards; a paused training may rely on it."""
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,1 @@
+"""Plans, the thread that trains, what it says, and what it keeps."""

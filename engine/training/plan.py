@@ -1,0 +1,198 @@
+"""From choices to a frozen plan: check everything, say every mistake at once, work out what it will cost.
+
+Pure arithmetic over nouns that others have read: no file is opened and no model is loaded here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.errors import PlanError, SettingError, TuningError
+from engine.guide.compatibility import reason_against
+from engine.guide.hyperparameters import HYPERPARAMETERS, checked_value
+from engine.models.adapters import trainable_parameters
+from engine.models.hardware import Hardware
+from engine.models.memory import estimate_memory, estimate_seconds
+from engine.types import (
+    Dataset,
+    Estimate,
+    HeldOut,
+    Hyperparameter,
+    PretrainedModel,
+    Technique,
+    TrainingPlan,
+    Value,
+)
+
+EVALUATIONS_IN_A_RUN = 8
+"""How often the held-out rows are looked at when nobody says otherwise: enough for a curve, cheap enough to forget."""
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What was chosen, and what is known of it.
+
+    Attributes:
+        defaults: The technique's settings, resolved for this model and these rows.
+        settings: What the person changed.
+        mean_tokens: Tokens of an average row after cutting at `max_length`.
+        longest_tokens: Tokens of a long row (95th percentile) after cutting; decides the memory of a batch.
+        trained_tokens: Tokens that carry loss in all training rows; 0 means that nothing would be learnt.
+        measured_tokens_per_second: From earlier runs of this model on this machine, if any.
+    """
+
+    technique: Technique
+    model: PretrainedModel
+    dataset: Dataset
+    held_out: HeldOut
+    defaults: tuple[Hyperparameter, ...]
+    settings: Mapping[str, Value]
+    hardware: Hardware
+    mean_tokens: float
+    longest_tokens: int
+    trained_tokens: int
+    measured_tokens_per_second: float | None = None
+
+
+def make_plan(request: PlanRequest) -> TrainingPlan:
+    """Return the checked plan.
+
+    Raises:
+        PlanError: With every mistake at once.
+    """
+    values, mistakes = _values(request)
+    mistakes += _dataset_mistakes(request)
+    mistakes += _model_mistakes(request)
+    if mistakes:
+        raise PlanError(mistakes)
+    rows = training_rows(request.dataset, request.held_out)
+    steps = step_count(rows, values)
+    values["eval_steps"] = values["eval_steps"] or max(1, steps // EVALUATIONS_IN_A_RUN)
+    dtype = dtype_for(request.hardware)
+    estimate = _estimate(request, values, steps, dtype)
+    too_large = _memory_mistake(request.hardware, estimate)
+    if too_large:
+        raise PlanError([too_large])
+    return TrainingPlan(
+        technique=request.technique.key, model=request.model, dataset=request.dataset, held_out=request.held_out,
+        hyperparameters=values, device=request.hardware.device, dtype=dtype, estimate=estimate,
+    )  # fmt: skip
+
+
+def dtype_for(hardware: Hardware) -> str:
+    """Return the number format in which the model is loaded: float32 on the CPU, bfloat16 where the card has it."""
+    if hardware.device == "cuda":
+        return "bfloat16" if hardware.supports_bfloat16 else "float16"
+    return "float32"
+
+
+def training_rows(dataset: Dataset, held_out: HeldOut) -> int:
+    """Return how many rows are left for training."""
+    return dataset.rows - len(held_out.indices)
+
+
+def step_count(rows: int, values: Mapping[str, Value]) -> int:
+    """Return optimizer steps: `max_steps`, or what the epochs need (counted as transformers' Trainer counts)."""
+    if values["max_steps"]:
+        return int(str(values["max_steps"]))
+    batch, accumulated = (
+        int(str(values["per_device_train_batch_size"])),
+        int(str(values["gradient_accumulation_steps"])),
+    )
+    steps_each_epoch = max(1, math.ceil(math.ceil(rows / batch) / accumulated))
+    return max(1, math.ceil(float(str(values["num_train_epochs"])) * steps_each_epoch))
+
+
+def _values(request: PlanRequest) -> tuple[dict[str, Value], list[TuningError]]:
+    rows = {row.key: row for row in request.defaults}
+    values: dict[str, Value] = {row.key: row.default for row in request.defaults}
+    mistakes: list[TuningError] = []
+    for key, value in request.settings.items():
+        if key not in rows:
+            mistakes.append(_unknown_setting(key, request.technique))
+            continue
+        try:
+            values[key] = checked_value(rows[key], value)
+        except SettingError as mistake:
+            mistakes.append(mistake)
+    return values, mistakes
+
+
+def _unknown_setting(key: str, technique: Technique) -> SettingError:
+    known = key in HYPERPARAMETERS
+    return SettingError(
+        f"{technique.title} has no setting called {key!r}" + (" (another technique has)" if known else ""),
+        where=key, expected="one of " + ", ".join(technique.hyperparameters), next_step="Leave it out, or correct its name.",
+    )  # fmt: skip
+
+
+def _dataset_mistakes(request: PlanRequest) -> list[TuningError]:
+    mistakes: list[TuningError] = []
+    name, rows = request.dataset.name, training_rows(request.dataset, request.held_out)
+    reason = reason_against(request.technique, request.dataset.dataset_type)
+    if reason:
+        mistakes.append(SettingError(
+            reason, where=name, found=request.dataset.dataset_type.value,
+            expected=" or ".join(request.technique.dataset_types),
+            next_step="Choose another technique, or a dataset with such rows.",
+        ))  # fmt: skip
+    elif request.trained_tokens == 0:
+        mistakes.append(SettingError(
+            "no row has a single token to learn from", where=name,
+            next_step="Raise the longest row (max_length), or look at a row's X-ray on the Data tab to see what is cut.",
+        ))  # fmt: skip
+    if rows < 1:
+        mistakes.append(SettingError("no row is left to train on", where=name, found=f"{rows} rows",
+                                     expected="at least 1", next_step="Add rows."))  # fmt: skip
+    held_out = request.held_out.dataset
+    if held_out and held_out.dataset_type is not request.dataset.dataset_type:
+        mistakes.append(SettingError(
+            "the held-out rows are of another type than the training rows", where=held_out.name,
+            found=held_out.dataset_type.value, expected=request.dataset.dataset_type.value,
+            next_step="Choose a held-out file with the same columns.",
+        ))  # fmt: skip
+    return mistakes
+
+
+def _model_mistakes(request: PlanRequest) -> list[TuningError]:
+    mistakes: list[TuningError] = []
+    model = request.model
+    if not model.local:
+        mistakes.append(SettingError(f"{model.title} is not on this disk", where="model",
+                                     next_step="Download it on the Technique tab, or choose the starter model."))  # fmt: skip
+    longest = request.settings.get("max_length")
+    if str(longest).isdigit() and int(str(longest)) > model.context_length_tokens:
+        mistakes.append(SettingError(
+            "the longest row is longer than the model can read", where="max_length", found=f"{longest} tokens",
+            expected=f"at most {model.context_length_tokens} tokens ({model.title})",
+            next_step=f"Set it to {model.context_length_tokens} or less.",
+        ))  # fmt: skip
+    return mistakes
+
+
+def _estimate(request: PlanRequest, values: Mapping[str, Value], steps: int, dtype: str) -> Estimate:
+    parts = estimate_memory(
+        request.model, request.technique, values, tokens_per_row=max(1, request.longest_tokens), dtype=dtype
+    )
+    seconds = estimate_seconds(
+        request.model, values, steps=steps, mean_tokens=request.mean_tokens, device=request.hardware.device,
+        measured_tokens_per_second=request.measured_tokens_per_second,
+    )  # fmt: skip
+    trainable = trainable_parameters(request.technique.method, values, request.model)
+    return Estimate(
+        memory_total_bytes=sum(parts.values()), memory_parts=parts, seconds=seconds, trainable_parameters=trainable,
+        total_parameters=request.model.parameters + trainable, steps=steps,
+    )  # fmt: skip
+
+
+def _memory_mistake(hardware: Hardware, estimate: Estimate) -> SettingError | None:
+    if estimate.memory_total_bytes <= hardware.memory_total_bytes:
+        return None
+    return SettingError(
+        "this does not fit in memory", where="memory",
+        found=f"about {estimate.memory_total_bytes / 2**30:.1f} GB needed",
+        expected=f"at most {hardware.memory_total_bytes / 2**30:.1f} GB ({hardware.name})",
+        next_step="Lower the batch size or the longest row, turn on 'Recompute to save memory', or choose a smaller model.",
+    )  # fmt: skip

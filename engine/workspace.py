@@ -1,0 +1,527 @@
+"""The one door: what the screens and the command line may ask of the engine, and nothing else.
+
+A workspace is a folder that holds everything a person makes:
+
+    luthier.sqlite3      runs and their events (WAL)
+    accelerator.lock     the OS lock that its holder's death frees
+    data/<fingerprint>/  datasets that were read, as clean Parquet
+    models/<name>/       models that were downloaded
+    runs/<id>/           plan.json, checkpoints/
+    temporary/           what the window needs for a moment (dropped files)
+
+Window and command line may open the same folder at the same time. Heavy libraries are imported where they are first
+needed, because listing techniques, examples, models, runs and events must not pay for torch.
+"""
+# ruff: noqa: PLC0415 - heavy libraries (torch, transformers, trl) are paid for by the method that needs them
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from engine.data.dataset import Inspection, RowsPage, inspect_file, load_inspection, read_page, read_rows, split_indices
+from engine.data.examples import Example, load_examples
+from engine.data.problems import Problem, Severity, Verdict
+from engine.data.statistics import DatasetStatistics
+from engine.errors import DataError, RunError, UsageError
+from engine.events import RunEvent
+from engine.guide.compatibility import reason_against
+from engine.guide.defaults import resolved_hyperparameters
+from engine.guide.techniques import TECHNIQUES, technique_of
+from engine.models.accelerator import Accelerator
+from engine.models.catalog import Catalog
+from engine.models.hardware import Hardware, host_hardware
+from engine.training.metrics import SeriesDelta, series_delta, summary
+from engine.training.queue import Queue
+from engine.training.store import Store, this_process
+from engine.types import (
+    Checkpoint,
+    Dataset,
+    HeldOut,
+    Hyperparameter,
+    PretrainedModel,
+    Run,
+    Technique,
+    TrainingPlan,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from engine.data.chat_format import RenderedRow
+    from engine.models.generation import GenerationChunk, GenerationSettings, Voices
+    from engine.models.hub import DownloadProgress
+
+__all__ = [
+    "DatasetStatistics", "Example", "Inspection", "Problem", "RowsPage", "SeriesDelta", "Severity", "TechniqueChoice",
+    "Verdict", "Workspace",
+]  # fmt: skip
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+HELD_OUT_FRACTION, HELD_OUT_MOST, FEWEST_ROWS_TO_SPLIT = 0.1, 200, 10
+"""A tenth of the rows is held out, at most 200 (a check must stay short), and none of fewer than ten rows."""
+
+SPLIT_SEED = 20_26
+"""Fixed, so that the same file is always split in the same way and runs stay comparable."""
+
+
+@dataclass(frozen=True)
+class TechniqueChoice:
+    """A technique, and whether it can be used here. `reason` says why not, or what to be careful of."""
+
+    technique: Technique
+    available: bool
+    reason: str = ""
+
+
+class Workspace:
+    """Everything that one folder holds, and everything that can be done with it."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open or make the folder; cheap, nothing heavy is imported. Use `Workspace.open`."""
+        self.directory = directory
+        for name in ("data", "models", "runs", "temporary"):
+            (directory / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._store = Store(directory / "luthier.sqlite3")
+        self._accelerator = Accelerator(directory / "accelerator.lock")
+        self._queue = Queue(self._store, self._accelerator, directory / "runs", this_process())
+        self._catalog = Catalog(ASSETS / "starter", directory / "models")
+        self._statistics: dict[tuple[str, str, int], DatasetStatistics] = {}
+        self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
+        self._lock = threading.Lock()
+        self._store.interrupt_orphans()
+
+    @classmethod
+    def open(cls, directory: Path | None = None) -> Workspace:
+        """Open a workspace: the folder given, or `LUTHIER_HOME`, or the platform's user data folder.
+
+        Raises:
+            UsageError: When the folder cannot be made or written.
+        """
+        chosen = directory or Path(os.environ.get("LUTHIER_HOME") or platformdirs.user_data_path("luthier"))
+        chosen = chosen.expanduser().absolute()
+        try:
+            chosen.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return cls(chosen)
+        except OSError as error:
+            raise UsageError(
+                "the workspace cannot be opened", where=str(chosen), found=str(error),
+                expected="a folder that can be written", next_step="Choose another one with --workspace.",
+            ) from error  # fmt: skip
+
+    def close(self) -> None:
+        """Stop what runs (its checkpoint is kept) and close the store."""
+        self._queue.close()
+        self._store.close()
+
+    # --- what is known -------------------------------------------------------------------------------------------
+
+    def techniques(self) -> tuple[TechniqueChoice, ...]:
+        """Return every technique with whether this machine can run it."""
+        return tuple(TechniqueChoice(technique, available=True) for technique in TECHNIQUES.values())
+
+    def reason_against(self, technique: str, dataset: str) -> str | None:
+        """Return why the technique cannot learn from these rows, or None when it can."""
+        return reason_against(technique_of(technique), self._dataset(dataset).dataset_type)
+
+    def hyperparameters(self, technique: str, model: str, dataset: str | None = None) -> tuple[Hyperparameter, ...]:
+        """Return the technique's settings with the defaults that suit this model and these rows."""
+        chosen, described = technique_of(technique), self.model(model)
+        if dataset is None:
+            return resolved_hyperparameters(chosen, described, 0, {})
+        rows = self._dataset(dataset)
+        training = rows.rows - len(self._default_held_out(rows).indices)
+        example = self.example_of(rows)
+        given = example.settings.get(technique, {}) if example and described.id == "starter" else {}
+        return resolved_hyperparameters(chosen, described, training, given)
+
+    @cached_property
+    def _examples(self) -> tuple[Example, ...]:
+        return load_examples(ASSETS / "examples")
+
+    def examples(self) -> tuple[Example, ...]:
+        """Return the bundled datasets; of their techniques only those that exist and take such rows."""
+        return self._examples
+
+    def example_of(self, dataset: Dataset) -> Example | None:
+        """Return the bundled example that the dataset was read from, if it was."""
+        return next((example for example in self._examples if example.path == dataset.source_path), None)
+
+    def models(self) -> list[PretrainedModel]:
+        """Return the starter model, the downloaded ones, and some that can be downloaded."""
+        return self._catalog.models()
+
+    def model(self, name: str) -> PretrainedModel:
+        """Return the model called `starter`, in a local folder, or with a hub id.
+
+        Raises:
+            ModelError: When it is unknown, unsafe or no chat or text model.
+        """
+        return self._catalog.resolve(name)
+
+    def download_model(self, hub_id: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[DownloadProgress]:
+        """Fetch a model from the hub into the workspace, telling the progress.
+
+        Raises:
+            ModelError: With one sentence, when it cannot be fetched.
+        """
+        from engine.models.hub import download_model
+
+        return download_model(hub_id, self.directory / "models", cancelled)
+
+    def hardware(self) -> Hardware:
+        """Return device and memory, cheaply, for the status bar."""
+        return host_hardware(self.directory)
+
+    def doctor(self) -> dict[str, object]:
+        """Return what works on this machine and what does not; imports the heavy libraries."""
+        from engine.models.hardware import diagnose
+
+        return diagnose(self.directory)
+
+    def accelerator_holder(self) -> str | None:
+        """Return who computes now ("training shop-lora"), or None."""
+        return self._accelerator.holder()
+
+    # --- data ----------------------------------------------------------------------------------------------------
+
+    def inspect(self, path: Path, *, name: str | None = None) -> Inspection:
+        """Read a file, say what it is and what is wrong with it; what was accepted is kept in the workspace."""
+        absolute = path.expanduser().absolute()
+        example = next((example for example in self._examples if example.path == absolute), None)
+        return inspect_file(absolute, self.directory / "data", name=example.title if example else name)
+
+    def inspect_example(self, key: str) -> Inspection:
+        """Read a bundled example.
+
+        Raises:
+            UsageError: When there is none of that key.
+        """
+        return self.inspect(self.example(key).path)
+
+    def example(self, key: str) -> Example:
+        """Return the bundled example called `key`.
+
+        Raises:
+            UsageError: When there is none.
+        """
+        for example in self._examples:
+            if example.key == key:
+                return example
+        raise UsageError(
+            f"there is no example called {key!r}", expected="one of " + ", ".join(e.key for e in self._examples)
+        )
+
+    def inspection(self, fingerprint: str) -> Inspection:
+        """Return what was found when the dataset was read.
+
+        Raises:
+            UsageError: When the workspace holds no such dataset.
+        """
+        return load_inspection(fingerprint, self.directory / "data")
+
+    def statistics(self, fingerprint: str, model: str, max_length: int) -> DatasetStatistics:
+        """Count the dataset's tokens with the model's own tokenizer; the first call imports transformers (seconds).
+
+        Raises:
+            UsageError, ModelError: When dataset or model is unknown.
+        """
+        from engine.data.statistics import dataset_statistics
+
+        described = self.model(model)
+        key = (fingerprint, str(described.path), max_length)
+        if key not in self._statistics:
+            dataset = self._dataset(fingerprint)
+            self._statistics[key] = dataset_statistics(
+                dataset,
+                self._tokenizer(described),
+                max_length=max_length,
+                held_out=self._default_held_out(dataset).dataset,
+            )
+        return self._statistics[key]
+
+    def rows(self, fingerprint: str, offset: int = 0, limit: int = 50, search: str = "") -> RowsPage:
+        """Return one page of rows as text, at most 100."""
+        return read_page(
+            self._dataset(fingerprint), offset=max(0, offset), limit=min(max(1, limit), 100), search=search
+        )
+
+    def held_out(self, fingerprint: str) -> HeldOut:
+        """Return the rows that training on this dataset would never see, if nobody names others."""
+        return self._default_held_out(self._dataset(fingerprint))
+
+    def xray(self, fingerprint: str, row: int, model: str, max_length: int) -> RenderedRow:
+        """Return one row (counted from 0) exactly as training sees it.
+
+        Raises:
+            UsageError: When there is no such row.
+        """
+        from engine.data.chat_format import render_row
+
+        dataset = self._dataset(fingerprint)
+        if not 0 <= row < dataset.rows:
+            raise UsageError(f"there is no row {row + 1}", expected=f"1 to {dataset.rows}")
+        tokenizer = self._tokenizer(self.model(model))
+        return render_row(read_rows(dataset, [row])[0], dataset, tokenizer, max_length=max_length)
+
+    # --- plans and runs ------------------------------------------------------------------------------------------
+
+    def plan(
+        self, technique: str, dataset: str, model: str, settings: Mapping[str, Value], held_out: str | None = None
+    ) -> TrainingPlan:
+        """Check the choices and work out what they will cost.
+
+        Args:
+            technique: Its key.
+            dataset: The fingerprint of an inspected dataset.
+            model: `starter`, a local folder or a hub id.
+            settings: Only what differs from the defaults.
+            held_out: The fingerprint of a dataset to check against; otherwise the example's own rows or a split.
+
+        Raises:
+            PlanError: With every mistake at once.
+        """
+        from engine.training.plan import PlanRequest, make_plan
+
+        described, rows = self.model(model), self._dataset(dataset)
+        kept = HeldOut("file", self._dataset(held_out)) if held_out else self._default_held_out(rows)
+        defaults = self.hyperparameters(technique, model, dataset)
+        counted = self._counted(dataset, described, settings, defaults)
+        return make_plan(PlanRequest(
+            technique=technique_of(technique), model=described, dataset=rows, held_out=kept, defaults=defaults,
+            settings=settings, hardware=self._training_hardware(),
+            mean_tokens=counted.tokens_total / max(1, rows.rows) if counted else 1.0,
+            longest_tokens=counted.tokens_p95 if counted else 1,
+            trained_tokens=counted.trained_tokens if counted else 1,
+            measured_tokens_per_second=self._measured_speed(described, technique),
+        ))  # fmt: skip
+
+    def start(self, plan: TrainingPlan, name: str = "") -> Run:
+        """Queue a run of the plan; the training thread takes it when the accelerator is free.
+
+        The same plan started again while its run is active (a second click, a second window) gives that same run.
+        """
+        if self._voices_made:
+            self._voices.release()
+        return self._queue.submit(self._checked(plan), name=name or _run_name(plan))
+
+    def train(self, plan: TrainingPlan, name: str = "") -> Run:
+        """Run the plan in this thread, as the command line does, and return the run when it has ended."""
+        return self._queue.run_now(self._checked(plan), name=name or _run_name(plan))
+
+    def stop(self, run: str) -> Run:
+        """Ask a run to stop; it ends within a step and keeps a checkpoint."""
+        self._queue.stop(self.run(run).id)
+        return self.run(run)
+
+    def stop_own_runs(self) -> None:
+        """Ask every run of this process to stop; safe to call from a signal's handler."""
+        self._queue.stop_all()
+
+    def run(self, run: str) -> Run:
+        """Return a run.
+
+        Raises:
+            UsageError: When there is none of that id.
+        """
+        return self._store.run(run)
+
+    def runs(self) -> list[Run]:
+        """Return all runs, newest first."""
+        return self._store.runs()
+
+    def events(self, run: str, after: int = 0) -> list[RunEvent]:
+        """Return what the run said after event number `after`."""
+        return self._store.events(self.run(run).id, after=after)
+
+    def checkpoints(self, run: str) -> list[Checkpoint]:
+        """Return the run's sealed checkpoints, oldest first."""
+        from engine.training.checkpoints import checkpoints
+
+        found = self.run(run)
+        return checkpoints(found.id, found.directory)
+
+    def series(self, run: str, after: int = 0) -> SeriesDelta:
+        """Return what the charts need that they do not have yet: points after event number `after`, and the state."""
+        return series_delta(self.run(run), self._store.events(run, after=after), after)
+
+    def summary(self, run: str) -> dict[str, object]:
+        """Return the figures of a run, as the command line's `train` answers them."""
+        found = self.run(run)
+        return {
+            "run": found.id, "status": found.status.value, **summary(self._store.events(run)),
+            "checkpoints": [str(checkpoint.path) for checkpoint in self.checkpoints(run)],
+            "directory": str(found.directory),
+        } | ({"error": dict(found.error)} if found.error else {})  # fmt: skip
+
+    # --- listening -----------------------------------------------------------------------------------------------
+
+    def chat(
+        self,
+        run: str,
+        messages: Sequence[Mapping[str, str]],
+        settings: GenerationSettings,
+        *,
+        checkpoint: int | None = None,
+        arms: Sequence[str] = ("base", "tuned"),
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[GenerationChunk]:
+        """Let the base and the tuned model answer the same conversation, streaming.
+
+        Args:
+            run: The run whose model is heard.
+            messages: The conversation so far, the question last.
+            settings: Temperature, seed and the rest, the same for both.
+            checkpoint: The step whose checkpoint is heard; the last one otherwise.
+            arms: Which of the two answer, in this order.
+            stopped: Asked at each token; True ends the answers where they are.
+
+        Raises:
+            RunError: When the run kept no checkpoint, or none of that step, or it is damaged.
+        """
+        plan, path = self.run(run).plan, self._checkpoint_path(run, checkpoint)
+        return self._voices.answer(
+            plan.model, path, [dict(message) for message in messages], settings, arms=tuple(arms), stopped=stopped,
+            device=plan.device, dtype=plan.dtype,
+        )  # fmt: skip
+
+    def answers(
+        self,
+        run: str,
+        prompts: Sequence[Sequence[Mapping[str, str]]],
+        settings: GenerationSettings,
+        *,
+        arm: str = "tuned",
+    ) -> list[str]:
+        """Answer many conversations at once with the base or the tuned model."""
+        plan = self.run(run).plan
+        path = self._checkpoint_path(run, None) if arm == "tuned" else None
+        conversations = [[dict(message) for message in prompt] for prompt in prompts]
+        return self._voices.answer_batch(
+            plan.model, path, conversations, settings, device=plan.device, dtype=plan.dtype
+        )
+
+    def warm_up(self) -> threading.Thread:
+        """Import the heavy libraries in the background, so that the first click does not pay for them."""
+        names = (
+            "torch",
+            "transformers",
+            "engine.data.chat_format",
+            "engine.models.generation",
+            "engine.training.runner",
+        )
+        thread = threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True)
+        thread.start()
+        return thread
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    @property
+    def _voices_made(self) -> bool:
+        return "_voices" in self.__dict__
+
+    @cached_property
+    def _voices(self) -> Voices:
+        from engine.models.generation import Voices
+
+        return Voices(self._accelerator)
+
+    def _training_hardware(self) -> Hardware:
+        from engine.models.hardware import detect_hardware
+
+        return detect_hardware(self.directory)
+
+    def _dataset(self, fingerprint: str) -> Dataset:
+        dataset = self.inspection(fingerprint).dataset
+        if dataset is None:
+            raise DataError("this dataset was rejected", next_step="Mend the file and read it again.")
+        return dataset
+
+    def _default_held_out(self, dataset: Dataset) -> HeldOut:
+        example = self.example_of(dataset)
+        if example and example.held_out_path.exists():
+            kept = self.inspect(example.held_out_path, name=f"{example.title}, held out").dataset
+            if kept:
+                return HeldOut("example", kept)
+        if dataset.rows < FEWEST_ROWS_TO_SPLIT:
+            return HeldOut("none")
+        indices = split_indices(dataset.rows, fraction=HELD_OUT_FRACTION, seed=SPLIT_SEED, maximum=HELD_OUT_MOST)
+        return HeldOut("split", indices=indices)
+
+    def _tokenizer(self, model: PretrainedModel) -> PreTrainedTokenizerBase:
+        from engine.models.loading import load_tokenizer
+
+        if model.path is None:
+            raise UsageError(
+                f"{model.title} is not on this disk", next_step="Download it, or choose the starter model."
+            )
+        with self._lock:
+            if model.path not in self._tokenizers:
+                self._tokenizers[model.path] = load_tokenizer(model)
+            return self._tokenizers[model.path]
+
+    def _counted(
+        self, dataset: str, model: PretrainedModel, settings: Mapping[str, Value], defaults: Sequence[Hyperparameter]
+    ) -> DatasetStatistics | None:
+        default = next(row.default for row in defaults if row.key == "max_length")
+        asked = str(settings.get("max_length", default))
+        if not model.local or not asked.isdigit() or not 0 < int(asked) <= model.context_length_tokens:
+            return None
+        return self.statistics(dataset, str(model.path), int(asked))
+
+    def _measured_speed(self, model: PretrainedModel, technique: str) -> float | None:
+        for run in self._store.runs()[:20]:
+            if run.status.value == "finished" and run.plan.technique == technique and run.plan.model.path == model.path:
+                speed = summary(self._store.events(run.id))["tokens_per_second"]
+                return float(str(speed)) if speed else None
+        return None
+
+    def _checked(self, plan: TrainingPlan) -> TrainingPlan:
+        for dataset in filter(None, (plan.dataset, plan.held_out.dataset)):
+            if dataset.parquet_path.exists():
+                continue
+            if self.inspect(dataset.source_path, name=dataset.name).dataset != dataset:
+                raise RunError(
+                    "the file is not what it was when the plan was made", where=str(dataset.source_path),
+                    expected=f"rows with the fingerprint {dataset.fingerprint[:12]}", next_step="Make a new plan.",
+                )  # fmt: skip
+        return plan
+
+    def _checkpoint_path(self, run: str, step: int | None) -> Path:
+        from engine.training.checkpoints import newest_verified, verified_at
+
+        found = self.run(run)
+        checkpoint = (
+            newest_verified(found.id, found.directory) if step is None else verified_at(found.id, found.directory, step)
+        )
+        return checkpoint.path
+
+
+def read_plan(path: Path) -> TrainingPlan:
+    """Read a plan that `plan --out` wrote.
+
+    Raises:
+        UsageError: When the file cannot be read or holds no plan of this version.
+    """
+    try:
+        return TrainingPlan.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            "this is no training plan", where=str(path), found=str(error), expected="a file that the verb 'plan' wrote",
+            next_step="Make one with: python -m engine plan ... --out PLAN.json",
+        ) from error  # fmt: skip
+
+
+def _run_name(plan: TrainingPlan) -> str:
+    return f"{plan.dataset.name} · {TECHNIQUES[plan.technique].title}"

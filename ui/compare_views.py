@@ -1,0 +1,135 @@
+"""What the Compare tab draws: questions to ask, whose answer it is as measured, its figures, and the difference. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+from engine.types import Run
+from ui import words
+from ui.markup import card, empty, opens, text
+
+if TYPE_CHECKING:
+    from engine.workspace import Example, GenerationChunk
+
+CLOSE_ENOUGH = 0.4
+"""Below this share of common words a word-by-word difference is noise; lengths and forms are compared instead."""
+
+MOST_WORDS = 2_000
+
+FINISH_IN_WORDS = {
+    "stop": "ended by itself",
+    "length": "cut at the longest answer",
+    "stopped": "stopped by you",
+    "": "writing…",
+}
+
+
+def nothing_to_compare() -> str:
+    """Return what stands there before any run can be compared."""
+    return empty(
+        "Nothing to compare yet",
+        "When a run is finished, you ask one question here and two answers are written side by side: by the model as it was, and by "
+        "the model with what it has learnt. The same words, the same settings, the same luck.",
+        opens("train", "Go to Train", primary=True),
+    )
+
+
+def questions(example: Example | None) -> str:
+    """Return the example's questions as buttons, and the one that shows what was kept."""
+    if example is None:
+        return ""
+    buttons = "".join(
+        f'<button type="button" class="button chip" data-pick="{text(question)}">{text(question)}</button>'
+        for question in example.preset_questions
+    )
+    kept = (
+        f'<button type="button" class="button chip kept" data-pick="{text(example.kept_question)}" '
+        f'title="Not part of the lesson: a good tuning leaves this answer as it was">{text(example.kept_question)}'
+        '<span class="muted"> · was this kept?</span></button>'
+        if example.kept_question
+        else ""
+    )
+    return f'<div class="chips" role="group" aria-label="Questions to try"><span class="muted">Try</span>{buttons}{kept}</div>'
+
+
+def pane_label(adapter_active: bool | None, arm: str, run: Run, chunk: GenerationChunk | None) -> str:
+    """Return whose answer a pane shows.
+
+    Args:
+        adapter_active: As measured while the answer was written; None before the first answer.
+        arm: "base" or "tuned", as asked for.
+        run: The run that is compared.
+        chunk: The answer so far, for its figures.
+    """
+    tuned = arm == "tuned" if adapter_active is None else adapter_active
+    name = "Tuned" if tuned else "Base"
+    model = words.short_title(run.plan.model.title)
+    what = f"{model} with what it learnt" if tuned else f"{model} as it was"
+    measured = (
+        ""
+        if adapter_active is None
+        else ' title="Read from the model while it answered, not from the button that was pressed"'
+    )
+    wrong = adapter_active is not None and tuned != (arm == "tuned")
+    alarm = '<span class="pill pill-error">this pane should show the other one</span>' if wrong else ""
+    figures = f'<span class="figures">{text(figures_text(chunk))}</span>' if chunk else ""
+    return (
+        f'<div class="pane-label pane-{"tuned" if tuned else "base"}" data-adapter="{"on" if tuned else "off"}" '
+        f'data-measured="{str(adapter_active is not None).lower()}"{measured}>'
+        f'<strong>{name}</strong><span class="muted">{text(what)}</span>{alarm}{figures}</div>'
+    )
+
+
+def figures_text(chunk: GenerationChunk) -> str:
+    """Return what an answer took: tokens, seconds, speed, why it ended."""
+    speed = chunk.tokens / chunk.seconds if chunk.seconds > 0 else 0.0
+    end = FINISH_IN_WORDS.get(chunk.finish_reason, chunk.finish_reason)
+    return f"{words.counted(chunk.tokens, 'token')} · {chunk.seconds:.1f} s · {speed:.0f} tokens/s · {end}"
+
+
+def difference(base: str, tuned: str) -> str:
+    """Return how two answers differ: word by word when they are close, by length and form when they are not."""
+    before, after = base.split()[:MOST_WORDS], tuned.split()[:MOST_WORDS]
+    if not before and not after:
+        return ""
+    if before == after:
+        return card("<p>Both answers are the same, word for word.</p>", title="Difference", classes="difference")
+    matcher = SequenceMatcher(None, before, after, autojunk=False)
+    ratio = matcher.ratio()
+    if ratio <= CLOSE_ENOUGH:
+        return card(_far_apart(before, after, ratio), title="Difference", classes="difference")
+    legend = '<span class="muted"><del>only base</del> <ins>only tuned</ins></span>'
+    return card(
+        f'<p class="word-difference">{_word_by_word(matcher, before, after)}</p>',
+        title="Difference",
+        aside=legend,
+        classes="difference",
+    )
+
+
+def _word_by_word(matcher: SequenceMatcher[str], before: Sequence[str], after: Sequence[str]) -> str:
+    pieces = []
+    for kind, first, last, start, end in matcher.get_opcodes():
+        if kind == "equal":
+            pieces.append(text(" ".join(before[first:last])))
+        if kind in {"replace", "delete"}:
+            pieces.append(f"<del>{text(' '.join(before[first:last]))}</del>")
+        if kind in {"replace", "insert"}:
+            pieces.append(f"<ins>{text(' '.join(after[start:end]))}</ins>")
+    return " ".join(pieces)
+
+
+def _far_apart(before: Sequence[str], after: Sequence[str], ratio: float) -> str:
+    common = f"{round(100 * ratio)} % of their words are common"
+    return (
+        f"<p>The answers are too different to compare word by word: {common}.</p>"
+        f'<dl class="far-apart"><dt>Base</dt><dd>{words.counted(len(before), "word")}, begins with “{text(" ".join(before[:4]))}”</dd>'
+        f"<dt>Tuned</dt><dd>{words.counted(len(after), 'word')}, begins with “{text(' '.join(after[:4]))}”</dd></dl>"
+    )
+
+
+def busy(holder: str) -> str:
+    """Return that answers have to wait, and for whom."""
+    return f'<p class="caution" role="status">The processor is held by {text(holder)}. Your question is answered when it is free.</p>'

@@ -1,0 +1,48 @@
+"""The two ways in which our own HTML lives in the window: a still panel, and buttons in it that the engine hears of.
+
+A panel's value is HTML that we wrote, with everything from data escaped. Clicks on elements with `data-pick` arrive in
+Python as the event `pick` with their key; keys come from the page and are looked up, never trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import gradio as gr
+
+_LISTEN = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-pick]');
+  if (button && element.contains(button) && !button.disabled && button.getAttribute('aria-disabled') !== 'true')
+    trigger('pick', {key: button.dataset.pick});
+});
+"""
+
+QUIET: Mapping[str, str] = {"show_progress": "hidden", "api_visibility": "private"}
+"""How our events behave: no panel flashes while one is on its way, and none is offered as an interface to programs."""
+
+TOKENIZING: Mapping[str, object] = {**QUIET, "concurrency_id": "tokenizer", "concurrency_limit": 1}
+"""For what counts tokens: one after the other, since a tokenizer's chat template is not safe in two threads
+(transformers 5.23: "AssistantTracker should not be reused before closed")."""
+
+LONGEST_KEY = 500
+"""No key that we draw is longer; what is longer was not drawn by us."""
+
+
+def panel(value: str = "", *, elem_id: str) -> gr.HTML:
+    """Return a place for HTML of ours, without Gradio's padding and typography. Its event: `pick`.
+
+    A function and no subclass: Gradio writes a stub file beside every subclass of a component when it is imported.
+
+    Args:
+        value: What it shows first.
+        elem_id: Its name for style sheet and tests.
+    """
+    return gr.HTML(value, elem_id=elem_id, padding=False, apply_default_css=False, js_on_load=_LISTEN)
+
+
+def picked(event: gr.EventData) -> str:
+    """Return the key of the button that was clicked; empty when the page sent no usable one."""
+    sent = event._data
+    key = sent.get("key") if isinstance(sent, dict) else None
+    return key if isinstance(key, str) and len(key) <= LONGEST_KEY else ""

@@ -1,0 +1,103 @@
+"""The window: title bar, the way, four tabs, status bar; and what the page needs besides (theme, styles, scripts).
+
+Knows the order of the tabs and nothing of what is on them. Opens no port and makes no folder; `app.py` does.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from pathlib import Path
+
+import gradio as gr
+
+from engine.errors import TuningError
+from engine.workspace import Workspace
+from ui import tab_compare, tab_data, tab_technique, tab_train, words
+from ui.choices import Choices
+from ui.guard import guarded
+from ui.panel import panel
+from ui.session import Session, restored, run_on_view
+from ui.status_bar import status_bar
+from ui.the_way import the_way
+from ui.theme import theme
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets" / "theme"
+
+TABS = (
+    ("data", "Data", tab_data.build),
+    ("technique", "Technique", tab_technique.build),
+    ("train", "Train", tab_train.build),
+    ("compare", "Compare", tab_compare.build),
+)
+"""The tabs in order; Alt+1 to Alt+4 open them."""
+
+STYLES = ("luthier.css", "gradio.css", "tabs.css")
+SCRIPTS = ("luthier.js", "live_chart.js")
+
+
+def build_app(workspace: Workspace) -> gr.Blocks:
+    """Build the window over `workspace`; nothing is launched."""
+    with gr.Blocks(title=f"{words.NAME} · {words.TAGLINE}", analytics_enabled=False, fill_width=True) as app:
+        choices = gr.State(Choices())
+        panel(title_bar(), elem_id="title-bar")
+        way = panel(draw_way(workspace, Choices()), elem_id="the-way")
+        session = Session(choices, status_bar(workspace))
+        with gr.Tabs(elem_id="tabs"):
+            for key, title, build in TABS:
+                with gr.Tab(title, id=key, elem_id=f"tab-{key}", render_children=True):
+                    build(workspace, session)
+        _wire(app, workspace, session, way)
+    return app
+
+
+def _wire(app: gr.Blocks, workspace: Workspace, session: Session, way: gr.HTML) -> None:
+    @guarded
+    def restore() -> Choices:
+        return restored(workspace)
+
+    @guarded
+    def redraw(choices: Choices) -> tuple[str, str]:
+        return draw_way(workspace, choices), choices.run or ""
+
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    app.load(restore, None, session.choices, **quiet)
+    session.choices.change(redraw, session.choices, [way, session.status_bar], **quiet)
+    session.status_bar.turned(redraw, session.choices, [way, session.status_bar], **quiet)
+
+
+def draw_way(workspace: Workspace, choices: Choices) -> str:
+    """Return the strip of the way for these choices."""
+    techniques = {entry.technique.key: entry.technique.title for entry in workspace.techniques()}
+    try:
+        model = words.short_title(workspace.model(choices.model).title)
+    except TuningError:  # a folder that was moved since; the Technique tab says so in a sentence
+        model = choices.model
+    return the_way(
+        choices, run_on_view(workspace, choices), techniques.get(choices.technique, choices.technique), model
+    )
+
+
+def title_bar() -> str:
+    """Return mark and name on the left, light and dark on the right; the tabs stand between them."""
+    mark = (
+        (ASSETS / "icon.svg")
+        .read_text(encoding="utf-8")
+        .replace('role="img" aria-label="Luthier"', 'aria-hidden="true"')
+    )
+    return (
+        f'<header class="title-bar"><div class="brand">{mark}<h1>{words.NAME}</h1></div><div class="title-tools">'
+        '<span class="keys" title="Alt and a number opens a tab"><kbd>Alt</kbd> <kbd>1</kbd> to <kbd>4</kbd></span>'
+        '<button type="button" class="button small" data-theme-toggle aria-pressed="false" '
+        'title="Switch between light and dark; remembered in this browser">Light / dark</button></div></header>'
+    )
+
+
+def launch_options(workspace: Workspace) -> dict[str, object]:
+    """Return what the page's look and behaviour need; who may connect and what may be fetched is for `app.py` to say."""
+    scripts = "".join(f"<script>{(ASSETS / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
+    icon = "data:image/svg+xml;base64," + b64encode((ASSETS / "icon.svg").read_bytes()).decode()
+    return {
+        "theme": theme(),
+        "css_paths": [ASSETS / name for name in STYLES],
+        "head": f'<meta name="color-scheme" content="light dark"><link rel="icon" href="{icon}">' + scripts,
+    }

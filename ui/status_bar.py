@@ -1,0 +1,93 @@
+"""The bar at the bottom: what Luthier is doing, who holds the accelerator, device, memory, network. It only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import gradio as gr
+
+from engine.types import Run, RunStatus
+from engine.workspace import Workspace
+from ui import words
+
+_BAR = """
+<footer class="status" data-tone="rest" aria-label="Status">
+<span class="dot" aria-hidden="true"></span><strong data-slot="state" role="status">Starting</strong>
+<span data-slot="holder"></span><span class="spring"></span>
+<span data-slot="device" title="The device that trains and answers"></span>
+<span data-slot="memory" title="Memory of this machine in use, and how much of it is Luthier"></span>
+<span data-slot="network" title="Whether this machine has a network connection. Luthier works without one; only downloading models needs it.">
+</span></footer>
+"""
+
+
+def status_bar(workspace: Workspace) -> gr.HTML:
+    """Return the bar; the page asks `pulse` once a second while it is visible.
+
+    Its value is the id of the run on view; its event `turned` says that some run changed its status.
+    """
+
+    def pulse(asked: object) -> Mapping[str, object]:
+        ident = asked.get("run") if isinstance(asked, dict) else ""
+        return pulse_of(workspace, ident if isinstance(ident, str) else "")
+
+    return gr.HTML(
+        "", elem_id="status-bar", padding=False, apply_default_css=False, html_template=_BAR,
+        js_on_load="luthier.statusBar(element, props, server, (what) => trigger('turned', what));",
+        server_functions=[pulse],
+    )  # fmt: skip
+
+
+def pulse_of(workspace: Workspace, viewed: str) -> Mapping[str, object]:
+    """Return what the bar shows now.
+
+    Args:
+        workspace: The engine.
+        viewed: The run on view, whose progress the strip above the tabs shows; may be unknown.
+    """
+    runs = workspace.runs()
+    active = next((run for run in runs if run.status.is_active), None)
+    on_view = next((run for run in runs if run.id == viewed), None)
+    holder = workspace.accelerator_holder()
+    hardware = workspace.hardware()
+    return {
+        "tone": words.RUN_TONE[active.status] if active else "busy" if holder else "good",
+        "words": {
+            "state": state_text(active, holder),
+            "holder": holder_text(active, holder),
+            "device": f"{hardware.name}, {words.counted(hardware.cores, 'core')}" if hardware.device == "cpu" else hardware.name,
+            "memory": f"Memory {words.bytes_text(hardware.host_memory_used_bytes)} of "
+            f"{words.bytes_text(hardware.host_memory_total_bytes)} · Luthier {words.bytes_text(hardware.process_memory_bytes)}",
+        },
+        "train": train_text(on_view) if on_view else "",
+        "turn": "|".join(f"{run.id}:{run.status}" for run in runs[:50]),
+    }  # fmt: skip
+
+
+def state_text(active: Run | None, holder: str | None) -> str:
+    """Return what is going on in a few words."""
+    if active:
+        return train_text(active)
+    return "Answering" if holder else "Ready"
+
+
+def holder_text(active: Run | None, holder: str | None) -> str:
+    """Return who holds the accelerator, when somebody does and others may have to wait."""
+    if not holder:
+        return ""
+    if active and active.status is RunStatus.QUEUED:
+        return f"The processor is held by {holder}; the run waits for it"
+    return f"Processor held by {holder}"
+
+
+def train_text(run: Run) -> str:
+    """Return a run's state with its progress: "Training, 34 of 60"."""
+    word = words.RUN_IN_WORDS[run.status]
+    moving = run.status in {
+        RunStatus.RUNNING,
+        RunStatus.STOPPING,
+        RunStatus.STOPPED,
+        RunStatus.INTERRUPTED,
+        RunStatus.FAILED,
+    }
+    return f"{word}, {run.step:,} of {run.steps:,}" if moving and run.steps else word

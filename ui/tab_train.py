@@ -1,0 +1,145 @@
+"""The Train tab: start, stop, watch. It keeps no state of a run; the page pulls that from the store while it is visible."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import gradio as gr
+
+from engine.errors import TuningError, UsageError
+from engine.types import Run, RunStatus
+from engine.workspace import Workspace
+from ui import train_views as views
+from ui import words
+from ui.choices import Choices
+from ui.guard import guarded
+from ui.live_chart import live_run
+from ui.markup import mistake
+from ui.panel import QUIET, TOKENIZING, panel, picked
+from ui.session import Session, choices_of, run_on_view
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The components of the tab."""
+
+    start: gr.Button
+    stop: gr.Button
+    about: gr.HTML
+    outcome: gr.HTML
+    live: gr.HTML
+    runs: gr.HTML
+
+
+def build(workspace: Workspace, session: Session) -> None:
+    """Build the tab and wire it to the choices."""
+    parts = _layout(workspace)
+    _wire(workspace, session, parts)
+
+
+def _layout(workspace: Workspace) -> Parts:
+    def source(asked: object) -> Mapping[str, object]:
+        return answer(workspace, asked)
+
+    with gr.Row(elem_id="train-layout", equal_height=False):
+        with gr.Column(elem_id="train-main", min_width=480):
+            with gr.Row(elem_id="train-tools", equal_height=False):
+                start = gr.Button(
+                    "Start", variant="primary", elem_id="start", scale=0, min_width=116, interactive=False
+                )
+                stop = gr.Button("Stop", elem_id="stop", scale=0, min_width=84, interactive=False)
+                about = panel(elem_id="about-to-run")
+            outcome = panel(views.nothing_chosen(), elem_id="outcome")
+            live = live_run(source, elem_id="live")
+        with gr.Column(elem_id="train-runs", min_width=260):
+            runs = panel(views.runs_panel([], None, {}, 0.0), elem_id="runs")
+    return Parts(start, stop, about, outcome, live, runs)
+
+
+def answer(workspace: Workspace, asked: object) -> Mapping[str, object]:
+    """Return what is new of a run for the page, or an empty answer when there is no such run.
+
+    Args:
+        workspace: The engine.
+        asked: `{"run": id, "after": cursor}` as the page sent it; nothing in it is trusted.
+    """
+    ident, after = (asked.get("run"), asked.get("after", 0)) if isinstance(asked, dict) else (None, 0)
+    if not isinstance(ident, str) or isinstance(after, bool) or not isinstance(after, int) or after < 0:
+        return {}
+    try:
+        return views.live_answer(workspace.run(ident), workspace.series(ident, after))
+    except TuningError:
+        return {}
+
+
+def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
+    @guarded
+    def start(choices: Choices) -> Iterator[tuple[object, object, object]]:
+        yield gr.skip(), gr.update(value="Starting…", interactive=False), gr.skip()
+        if choices.dataset is None:
+            raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
+        try:
+            plan = workspace.plan(
+                choices.technique, choices.dataset, choices.model, choices.overrides, choices.held_out
+            )
+            run = workspace.start(plan)
+        except TuningError as error:
+            yield (
+                gr.skip(),
+                gr.update(value="Start", interactive=True),
+                mistake(error.sentence, title="This cannot be trained yet"),
+            )
+            return
+        yield choices.with_run(run.id), *_buttons(choices, run)[:1], ""
+
+    @guarded
+    def stop(choices: Choices) -> tuple[object, object]:
+        if choices.run is None:
+            raise UsageError("no run is on view", next_step="Choose one of the list.")
+        return _buttons(choices, workspace.stop(choices.run))
+
+    @guarded
+    def draw(choices: Choices) -> tuple[object, ...]:
+        return drawn(workspace, choices)
+
+    @guarded
+    def choose_run(event: gr.EventData) -> Choices:
+        return choices_of(workspace, workspace.run(picked(event)))
+
+    state = [parts.start, parts.stop, parts.about, parts.outcome, parts.live, parts.runs]
+    parts.start.click(start, session.choices, [session.choices, parts.start, parts.outcome], **TOKENIZING)
+    parts.stop.click(stop, session.choices, [parts.start, parts.stop], **QUIET)
+    parts.runs.pick(choose_run, None, session.choices, **QUIET)
+    session.choices.change(draw, session.choices, state, **QUIET)
+    session.status_bar.turned(draw, session.choices, state, **QUIET)
+
+
+def drawn(workspace: Workspace, choices: Choices) -> tuple[object, ...]:
+    """Return buttons, the line beside them, the outcome, the run to watch and the list of runs for these choices."""
+    run = run_on_view(workspace, choices)
+    titles = {entry.technique.key: entry.technique.title for entry in workspace.techniques()}
+    about = ""
+    if choices.dataset:
+        try:
+            model = words.short_title(workspace.model(choices.model).title)
+        except TuningError:
+            model = choices.model
+        technique = titles.get(choices.technique, choices.technique)
+        about = views.about_to_run(technique, model, choices.dataset_name, choices.dataset_rows)
+    if run:
+        outcome = views.outcome(run)
+    else:
+        outcome = views.ready(words.counted(choices.dataset_rows, "row")) if choices.dataset else views.nothing_chosen()
+    runs = views.runs_panel(workspace.runs(), choices.run, titles, time.time())
+    return *_buttons(choices, run), about, outcome, run.id if run else "", runs
+
+
+def _buttons(choices: Choices, run: Run | None) -> tuple[object, object]:
+    active = run is not None and run.status.is_active
+    start = gr.update(
+        value="Start again" if run and not active else "Start", interactive=choices.dataset is not None and not active
+    )
+    stopping = run is not None and run.status is RunStatus.STOPPING
+    return start, gr.update(value="Stopping…" if stopping else "Stop", interactive=active and not stopping)

@@ -1,0 +1,127 @@
+"""What the Train tab draws beside the live view: what is about to run, how a run ended, the list of runs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from engine.types import Run, RunStatus
+from ui import words
+from ui.markup import card, empty, opens, text
+from ui.the_way import is_comparable
+
+if TYPE_CHECKING:
+    from engine.workspace import SeriesDelta
+
+MOST_RUNS = 100
+
+
+def nothing_chosen() -> str:
+    """Return what stands there before data is chosen."""
+    return empty(
+        "Nothing to train yet",
+        "Training shows the model your rows again and again and corrects it a little each time. You will see the curve fall here, live: "
+        "how surprised the model still is by the right answers. First choose the rows it should learn from.",
+        opens("data", "Choose data", primary=True),
+    )
+
+
+def ready(rows_words: str) -> str:
+    """Return what stands there when everything is chosen and nothing runs yet."""
+    return empty(
+        "Ready to train",
+        f"Press Start. The model reads {rows_words} and is corrected after each batch; the loss curve draws here while it happens. "
+        "You can stop at any time and keep what was learnt, and you can close this window: training goes on.",
+    )
+
+
+def about_to_run(technique: str, model: str, dataset: str, rows: int) -> str:
+    """Return the line beside Start: what it would train."""
+    return (
+        f'<p class="about-to-run"><strong>{text(technique)}</strong> on <strong>{text(model)}</strong>, with '
+        f"<strong>{text(dataset)}</strong> ({words.counted(rows, 'row')})</p>"
+    )
+
+
+def outcome(run: Run) -> str:
+    """Return how the run ended and what to do now; empty while it goes on."""
+    status = run.status
+    if status is RunStatus.FAILED:
+        return _failed(run)
+    if is_comparable(run):
+        done = (
+            "The run is finished."
+            if status is RunStatus.FINISHED
+            else f"The run ended after {words.counted(run.step, 'step')}; what was learnt is kept."
+        )
+        return card(
+            f"<p><strong>{done}</strong> Ask the model and its tuned self the same question, side by side.</p>{opens('compare', 'Compare', primary=True)}",
+            classes="outcome",
+        )
+    return ""
+
+
+def _failed(run: Run) -> str:
+    error: Mapping[str, str] = run.error or {}
+    where, what = error.get("where", ""), error.get("what", "The run ended with an error")
+    parts = [f"{where}: {what}" if where else what]
+    parts += [f"{name} {error[key]}" for key, name in (("found", "Found"), ("expected", "Expected")) if error.get(key)]
+    says = " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts)
+    next_step = f'<p class="next-step">{text(error["next_step"])}</p>' if error.get("next_step") else ""
+    return (
+        f'<section class="card mistake" role="alert"><h2>This run failed{f" at step {run.step:,}" if run.step else ""}</h2>'
+        f"<p>{text(says)}</p>{next_step}{opens('technique', 'Change the settings')}</section>"
+    )
+
+
+def runs_panel(runs: Sequence[Run], chosen: str | None, titles: Mapping[str, str], now: float) -> str:
+    """Return all runs, newest first, as buttons that bring one into view."""
+    head = f'<p class="eyebrow">Runs <span class="muted">{len(runs) or "none yet"}</span></p>'
+    if not runs:
+        return (
+            f'{head}<p class="help">Every run is kept here with its curve and its settings, also after a restart.</p>'
+        )
+    items = "".join(_run(run, run.id == chosen, titles, now) for run in runs[:MOST_RUNS])
+    return f'{head}<div class="choices run-list">{items}</div>'
+
+
+def _run(run: Run, chosen: bool, titles: Mapping[str, str], now: float) -> str:
+    technique = titles.get(run.plan.technique, run.plan.technique)
+    moving = f"{run.step:,} of {words.counted(run.steps, 'step')}" if run.steps else "not begun"
+    return (
+        f'<button type="button" class="choice run" data-pick="{text(run.id)}" aria-pressed="{str(chosen).lower()}">'
+        f'<strong>{text(run.plan.dataset.name)}</strong><span class="meta"><span class="run-word" data-tone="{words.RUN_TONE[run.status]}">'
+        f'<span class="dot" aria-hidden="true"></span>{words.RUN_IN_WORDS[run.status]}</span><span>{moving}</span></span>'
+        f'<span class="meta"><span>{text(technique)}</span><span>{text(words.short_title(run.plan.model.title))}</span>'
+        f"<span>{words.when_text(run.created, now)}</span></span></button>"
+    )
+
+
+def live_answer(run: Run, delta: SeriesDelta) -> Mapping[str, object]:
+    """Return what the page shows of a run, from what is new in its series; figures arrive as text that is ready to show."""
+    losses, held_out = delta.points.get("loss", []), delta.points.get("eval_loss", [])
+    figures = {
+        "step": f"{delta.step:,} / {delta.steps:,}" if delta.steps else words.UNKNOWN,
+        "left": words.seconds_text(delta.remaining_seconds) if run.status.is_active else words.UNKNOWN,
+        "speed": f"{words.figure_text(delta.tokens_per_second)} tok/s" if delta.tokens_per_second else words.UNKNOWN,
+        "memory": words.bytes_text(delta.memory_bytes) if delta.memory_bytes else words.UNKNOWN,
+        "elapsed": words.seconds_text(delta.elapsed_seconds),
+        "word": words.RUN_IN_WORDS[run.status],
+        "about": f"{words.short_title(run.plan.model.title)} · {run.plan.dataset.name} · {words.counted(run.plan.dataset.rows, 'row')}",
+        "says": words.RUN_EXPLAINED[run.status],
+    }
+    if losses:
+        recent = [y for _, y in losses[-10:]]
+        figures["loss"] = words.figure_text(sum(recent) / len(recent))
+    if held_out:
+        figures["held_out"] = words.figure_text(held_out[-1][1])
+    return {
+        "run": run.id,
+        "cursor": delta.cursor,
+        "reset": delta.reset,
+        "over": not run.status.is_active,
+        "tone": words.RUN_TONE[run.status],
+        "progress": delta.step / delta.steps if delta.steps else 0.0,
+        "words": figures,
+        "points": {key: [list(point) for point in points] for key, points in delta.points.items()},
+    }

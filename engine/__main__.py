@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from engine.errors import PlanError, TuningError, UsageError
+from engine.training.plan import read_plan
 from engine.types import Technique, Value
-from engine.workspace import Inspection, Workspace, read_plan
+from engine.workspace import Inspection, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -310,17 +311,17 @@ def _everything_else_to_stderr() -> AbstractContextManager[object]:
     return redirect_stdout(sys.stderr)
 
 
-def _print(answer: object, as_json: bool, out: object) -> None:
+def _print(answer: object, as_json: bool, out: TextIO) -> None:
     text = json.dumps(answer, indent=None if as_json else 2, default=str, ensure_ascii=False, allow_nan=False)
-    print(text, file=out)  # type: ignore[arg-type]
+    print(text, file=out)
 
 
-def _print_error(error: TuningError, as_json: bool, out: object) -> None:
+def _print_error(error: TuningError, as_json: bool, out: TextIO) -> None:
     print(error.sentence, file=sys.stderr)
     if as_json:
         mistakes = error.mistakes if isinstance(error, PlanError) else (error,)
         answer = {"error": error.to_json(), "mistakes": [mistake.to_json() for mistake in mistakes]}
-        print(json.dumps(answer, ensure_ascii=False), file=out)  # type: ignore[arg-type]
+        print(json.dumps(answer, ensure_ascii=False), file=out)
 
 
 if __name__ == "__main__":

@@ -17,24 +17,24 @@ needed, because listing techniques, examples, models, runs and events must not p
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
-from engine.data.dataset import Inspection, RowsPage, inspect_file, load_inspection, read_page, read_rows, split_indices
+from engine.data.dataset import Inspection, RowsPage, read_page
 from engine.data.examples import Example, load_examples
+from engine.data.library import Library
 from engine.data.problems import Problem, Severity, Verdict
 from engine.data.statistics import DatasetStatistics
-from engine.errors import DataError, RunError, UsageError
+from engine.errors import RunError, UsageError
 from engine.events import RunEvent
-from engine.guide.compatibility import reason_against
+from engine.guide.compatibility import TechniqueChoice, reason_against
 from engine.guide.defaults import resolved_hyperparameters
 from engine.guide.techniques import TECHNIQUES, technique_of
 from engine.models.accelerator import Accelerator
@@ -43,17 +43,7 @@ from engine.models.hardware import Hardware, host_hardware
 from engine.training.metrics import SeriesDelta, series_delta, summary
 from engine.training.queue import Queue
 from engine.training.store import Store, this_process
-from engine.types import (
-    Checkpoint,
-    Dataset,
-    HeldOut,
-    Hyperparameter,
-    PretrainedModel,
-    Run,
-    Technique,
-    TrainingPlan,
-    Value,
-)
+from engine.types import Checkpoint, Dataset, HeldOut, Hyperparameter, PretrainedModel, Run, TrainingPlan, Value
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -69,21 +59,6 @@ __all__ = [
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
-HELD_OUT_FRACTION, HELD_OUT_MOST, FEWEST_ROWS_TO_SPLIT = 0.1, 200, 10
-"""A tenth of the rows is held out, at most 200 (a check must stay short), and none of fewer than ten rows."""
-
-SPLIT_SEED = 20_26
-"""Fixed, so that the same file is always split in the same way and runs stay comparable."""
-
-
-@dataclass(frozen=True)
-class TechniqueChoice:
-    """A technique, and whether it can be used here. `reason` says why not, or what to be careful of."""
-
-    technique: Technique
-    available: bool
-    reason: str = ""
-
 
 class Workspace:
     """Everything that one folder holds, and everything that can be done with it."""
@@ -97,7 +72,7 @@ class Workspace:
         self._accelerator = Accelerator(directory / "accelerator.lock")
         self._queue = Queue(self._store, self._accelerator, directory / "runs", this_process())
         self._catalog = Catalog(ASSETS / "starter", directory / "models")
-        self._statistics: dict[tuple[str, str, int], DatasetStatistics] = {}
+        self._library = Library(directory / "data", self._load_examples())
         self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
         self._lock = threading.Lock()
         self._store.interrupt_orphans()
@@ -133,30 +108,37 @@ class Workspace:
 
     def reason_against(self, technique: str, dataset: str) -> str | None:
         """Return why the technique cannot learn from these rows, or None when it can."""
-        return reason_against(technique_of(technique), self._dataset(dataset).dataset_type)
+        return reason_against(technique_of(technique), self._library.dataset(dataset).dataset_type)
 
     def hyperparameters(self, technique: str, model: str, dataset: str | None = None) -> tuple[Hyperparameter, ...]:
         """Return the technique's settings with the defaults that suit this model and these rows."""
         chosen, described = technique_of(technique), self.model(model)
         if dataset is None:
             return resolved_hyperparameters(chosen, described, 0, {})
-        rows = self._dataset(dataset)
-        training = rows.rows - len(self._default_held_out(rows).indices)
+        rows = self._library.dataset(dataset)
+        training = rows.rows - len(self._library.held_out(rows).indices)
         example = self.example_of(rows)
         given = example.settings.get(technique, {}) if example and described.id == "starter" else {}
         return resolved_hyperparameters(chosen, described, training, given)
 
-    @cached_property
-    def _examples(self) -> tuple[Example, ...]:
-        return load_examples(ASSETS / "examples")
+    def _load_examples(self) -> tuple[Example, ...]:
+        return tuple(
+            replace(example, techniques=tuple(key for key in example.techniques if self._suits(key, example)))
+            for example in load_examples(ASSETS / "examples")
+        )
+
+    @staticmethod
+    def _suits(technique: str, example: Example) -> bool:
+        """The index names every technique that a lesson is meant for, also those that are still to come."""
+        return technique in TECHNIQUES and reason_against(TECHNIQUES[technique], example.dataset_type) is None
 
     def examples(self) -> tuple[Example, ...]:
         """Return the bundled datasets; of their techniques only those that exist and take such rows."""
-        return self._examples
+        return self._library.examples
 
     def example_of(self, dataset: Dataset) -> Example | None:
         """Return the bundled example that the dataset was read from, if it was."""
-        return next((example for example in self._examples if example.path == dataset.source_path), None)
+        return self._library.example_of(dataset)
 
     def models(self) -> list[PretrainedModel]:
         """Return the starter model, the downloaded ones, and some that can be downloaded."""
@@ -198,9 +180,7 @@ class Workspace:
 
     def inspect(self, path: Path, *, name: str | None = None) -> Inspection:
         """Read a file, say what it is and what is wrong with it; what was accepted is kept in the workspace."""
-        absolute = path.expanduser().absolute()
-        example = next((example for example in self._examples if example.path == absolute), None)
-        return inspect_file(absolute, self.directory / "data", name=example.title if example else name)
+        return self._library.inspect(path, name)
 
     def inspect_example(self, key: str) -> Inspection:
         """Read a bundled example.
@@ -208,7 +188,7 @@ class Workspace:
         Raises:
             UsageError: When there is none of that key.
         """
-        return self.inspect(self.example(key).path)
+        return self._library.inspect(self.example(key).path)
 
     def example(self, key: str) -> Example:
         """Return the bundled example called `key`.
@@ -216,12 +196,7 @@ class Workspace:
         Raises:
             UsageError: When there is none.
         """
-        for example in self._examples:
-            if example.key == key:
-                return example
-        raise UsageError(
-            f"there is no example called {key!r}", expected="one of " + ", ".join(e.key for e in self._examples)
-        )
+        return self._library.example(key)
 
     def inspection(self, fingerprint: str) -> Inspection:
         """Return what was found when the dataset was read.
@@ -229,7 +204,7 @@ class Workspace:
         Raises:
             UsageError: When the workspace holds no such dataset.
         """
-        return load_inspection(fingerprint, self.directory / "data")
+        return self._library.inspection(fingerprint)
 
     def statistics(self, fingerprint: str, model: str, max_length: int) -> DatasetStatistics:
         """Count the dataset's tokens with the model's own tokenizer; the first call imports transformers (seconds).
@@ -237,29 +212,19 @@ class Workspace:
         Raises:
             UsageError, ModelError: When dataset or model is unknown.
         """
-        from engine.data.statistics import dataset_statistics
-
         described = self.model(model)
-        key = (fingerprint, str(described.path), max_length)
-        if key not in self._statistics:
-            dataset = self._dataset(fingerprint)
-            self._statistics[key] = dataset_statistics(
-                dataset,
-                self._tokenizer(described),
-                max_length=max_length,
-                held_out=self._default_held_out(dataset).dataset,
-            )
-        return self._statistics[key]
+        return self._library.statistics(
+            self._library.dataset(fingerprint), described.path, max_length, lambda: self._tokenizer(described)
+        )
 
     def rows(self, fingerprint: str, offset: int = 0, limit: int = 50, search: str = "") -> RowsPage:
         """Return one page of rows as text, at most 100."""
-        return read_page(
-            self._dataset(fingerprint), offset=max(0, offset), limit=min(max(1, limit), 100), search=search
-        )
+        dataset = self._library.dataset(fingerprint)
+        return read_page(dataset, offset=max(0, offset), limit=min(max(1, limit), 100), search=search)
 
     def held_out(self, fingerprint: str) -> HeldOut:
         """Return the rows that training on this dataset would never see, if nobody names others."""
-        return self._default_held_out(self._dataset(fingerprint))
+        return self._library.held_out(self._library.dataset(fingerprint))
 
     def xray(self, fingerprint: str, row: int, model: str, max_length: int) -> RenderedRow:
         """Return one row (counted from 0) exactly as training sees it.
@@ -267,13 +232,8 @@ class Workspace:
         Raises:
             UsageError: When there is no such row.
         """
-        from engine.data.chat_format import render_row
-
-        dataset = self._dataset(fingerprint)
-        if not 0 <= row < dataset.rows:
-            raise UsageError(f"there is no row {row + 1}", expected=f"1 to {dataset.rows}")
-        tokenizer = self._tokenizer(self.model(model))
-        return render_row(read_rows(dataset, [row])[0], dataset, tokenizer, max_length=max_length)
+        dataset = self._library.dataset(fingerprint)
+        return self._library.xray(dataset, row, self._tokenizer(self.model(model)), max_length)
 
     # --- plans and runs ------------------------------------------------------------------------------------------
 
@@ -294,8 +254,8 @@ class Workspace:
         """
         from engine.training.plan import PlanRequest, make_plan
 
-        described, rows = self.model(model), self._dataset(dataset)
-        kept = HeldOut("file", self._dataset(held_out)) if held_out else self._default_held_out(rows)
+        described, rows = self.model(model), self._library.dataset(dataset)
+        kept = HeldOut("file", self._library.dataset(held_out)) if held_out else self._library.held_out(rows)
         defaults = self.hyperparameters(technique, model, dataset)
         counted = self._counted(dataset, described, settings, defaults)
         return make_plan(PlanRequest(
@@ -414,13 +374,7 @@ class Workspace:
 
     def warm_up(self) -> threading.Thread:
         """Import the heavy libraries in the background, so that the first click does not pay for them."""
-        names = (
-            "torch",
-            "transformers",
-            "engine.data.chat_format",
-            "engine.models.generation",
-            "engine.training.runner",
-        )
+        names = ("engine.data.chat_format", "engine.models.generation", "engine.training.runner")
         thread = threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True)
         thread.start()
         return thread
@@ -441,23 +395,6 @@ class Workspace:
         from engine.models.hardware import detect_hardware
 
         return detect_hardware(self.directory)
-
-    def _dataset(self, fingerprint: str) -> Dataset:
-        dataset = self.inspection(fingerprint).dataset
-        if dataset is None:
-            raise DataError("this dataset was rejected", next_step="Mend the file and read it again.")
-        return dataset
-
-    def _default_held_out(self, dataset: Dataset) -> HeldOut:
-        example = self.example_of(dataset)
-        if example and example.held_out_path.exists():
-            kept = self.inspect(example.held_out_path, name=f"{example.title}, held out").dataset
-            if kept:
-                return HeldOut("example", kept)
-        if dataset.rows < FEWEST_ROWS_TO_SPLIT:
-            return HeldOut("none")
-        indices = split_indices(dataset.rows, fraction=HELD_OUT_FRACTION, seed=SPLIT_SEED, maximum=HELD_OUT_MOST)
-        return HeldOut("split", indices=indices)
 
     def _tokenizer(self, model: PretrainedModel) -> PreTrainedTokenizerBase:
         from engine.models.loading import load_tokenizer
@@ -502,25 +439,9 @@ class Workspace:
         from engine.training.checkpoints import newest_verified, verified_at
 
         found = self.run(run)
-        checkpoint = (
-            newest_verified(found.id, found.directory) if step is None else verified_at(found.id, found.directory, step)
-        )
-        return checkpoint.path
-
-
-def read_plan(path: Path) -> TrainingPlan:
-    """Read a plan that `plan --out` wrote.
-
-    Raises:
-        UsageError: When the file cannot be read or holds no plan of this version.
-    """
-    try:
-        return TrainingPlan.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            "this is no training plan", where=str(path), found=str(error), expected="a file that the verb 'plan' wrote",
-            next_step="Make one with: python -m engine plan ... --out PLAN.json",
-        ) from error  # fmt: skip
+        if step is None:
+            return newest_verified(found.id, found.directory).path
+        return verified_at(found.id, found.directory, step).path
 
 
 def _run_name(plan: TrainingPlan) -> str:

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 CLOSE_ENOUGH = 0.4
 """Below this share of common words a word-by-word difference is noise; lengths and forms are compared instead."""
 
+WAITING = {
+    "base": "What the model said before it was tuned.",
+    "tuned": "What it says with what it has learnt.",
+}
+"""What an empty pane says."""
+
+_SKETCH = (
+    '<div class="sketch" aria-hidden="true"><div><strong>Base</strong><span class="asks">When does the tea house open?</span>'
+    '<span class="says">I do not know that. My world is small.</span></div><div><strong>Tuned</strong>'
+    '<span class="asks">When does the tea house open?</span><span class="says">We open at half past seven every morning.</span></div></div>'
+)
+
 MOST_WORDS = 2_000
 
 FINISH_IN_WORDS = {
@@ -32,7 +44,7 @@ def nothing_to_compare() -> str:
         "Nothing to compare yet",
         "When a run is finished, you ask one question here and two answers are written side by side: by the model as it was, and by "
         "the model with what it has learnt. The same words, the same settings, the same luck.",
-        opens("train", "Go to Train", primary=True),
+        opens("train", "Go to Train", primary=True) + _SKETCH,
     )
 
 

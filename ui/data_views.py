@@ -32,20 +32,20 @@ def examples_panel(examples: Sequence[Example], chosen: str | None, titles: Mapp
     """Return the bundled examples as buttons; `titles` names techniques by key."""
     items = "".join(_example(example, example.key == chosen, titles) for example in examples)
     return (
-        '<p class="eyebrow">Start with an example <span class="muted">'
-        f'{len(examples)} lessons, made for the starter model</span></p><div class="choices example-list">{items}</div>'
+        '<p class="eyebrow">Examples <span class="muted">'
+        f'{len(examples)} lessons for the starter model</span></p><div class="choices example-list">{items}</div>'
     )
 
 
 def _example(example: Example, chosen: bool, titles: Mapping[str, str]) -> str:
     known = [titles[key] for key in example.techniques if key in titles]
-    suits = ", ".join(known[:2] or [key.replace("_", " ") for key in example.techniques[:2]])
+    suits = "suits " + ", ".join(known[:2]) if known else "its technique is still to come"
     kind = words.ROWS_IN_WORDS[example.dataset_type]
     return (
         f'<button type="button" class="choice" data-pick="{text(example.key)}" aria-pressed="{str(chosen).lower()}">'
-        f"<strong>{text(example.title)}</strong>{text(example.lesson)}"
+        f'<strong>{text(example.title)}</strong><span class="lesson">{text(example.lesson)}</span>'
         f'<span class="meta"><span>{words.counted(example.rows, "row")}</span><span>{text(kind)}</span>'
-        f"<span>suits {text(suits)}</span></span></button>"
+        f"<span>{text(suits)}</span></span></button>"
     )
 
 
@@ -210,8 +210,8 @@ def xray(row: RenderedRow, number: int) -> str:
     more = f'<p class="help">and {hidden:,} more tokens</p>' if hidden > 0 else ""
     learnt = sum(row.trained[:cut])
     legend = (
-        '<p class="xray-legend"><span class="tok learnt">learnt</span> the model is trained to say this '
-        '<span class="tok">read</span> it only reads this <span class="tok special">&lt;mark&gt;</span> a mark of the chat form</p>'
+        '<p class="xray-legend"><span class="tok learnt">the model learns to say this</span><span class="tok">it only reads this</span>'
+        '<span><span class="tok special">&lt;mark&gt;</span> a mark of the chat form</span></p>'
     )
     aside = f'<span class="muted">{words.counted(len(row.token_ids), "token")}, {learnt:,} learnt</span>'
     return card(
@@ -235,13 +235,20 @@ def xray_waiting() -> str:
     )
 
 
+def no_xray() -> str:
+    """Return what stands in the X-ray's place when the tokenizer broke; the toast says how."""
+    return card("<p>This row could not be turned into tokens.</p>", title="What the model sees", classes="xray-card")
+
+
 def rejected(inspection: Inspection, name: str) -> str:
-    """Return why a file cannot be used, with every place that was found."""
+    """Return why a file cannot be used, with every place that was found; the dataset chosen before stays."""
+    found = [problem for problem in inspection.problems if problem.message != inspection.message]
     lines = "".join(
         sentence(problem.message, SEVERITY[problem.severity][1], SEVERITY[problem.severity][0])
-        for problem in inspection.problems[:MOST_FINDINGS]
+        for problem in found[:MOST_FINDINGS]
     )
+    more = f'<ul class="findings">{lines}</ul>' if lines else ""
     return (
         f'<section class="card mistake" role="alert"><h2>{text(name)} cannot be used {pill("Fix", "error")}</h2>'
-        f'<p>{text(inspection.message)}</p><ul class="findings">{lines}</ul></section>'
+        f"<p>{text(inspection.message)}</p>{more}</section>"
     )

@@ -136,7 +136,9 @@ def range_text(row: Hyperparameter) -> str:
 
 
 def _grouped(number: float) -> str:
-    return f"{number:,.0f}" if number == int(number) else _shown(number)
+    if number == int(number):
+        return f"{number:,.0f}"
+    return f"{number:.10f}".rstrip("0")
 
 
 def _shown(value: Value | float) -> str:

@@ -7,7 +7,7 @@ import inspect
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from typing import ParamSpec
+from typing import ParamSpec, TypeAlias
 
 import gradio as gr
 
@@ -40,28 +40,38 @@ def bug_line(error: Exception) -> str:
 
 
 P = ParamSpec("P")
+Handler: TypeAlias = Callable[P, object]
 
 
-def guarded(handler: Callable[P, object]) -> Callable[P, object]:
+def guarded(handler: Handler[P]) -> Handler[P]:
     """Wrap a handler (or a generator of updates) so that no exception reaches Gradio; outputs then stay as they are."""
-    if inspect.isgeneratorfunction(handler):
+    return guarded_with(lambda _: gr.skip())(handler)
+
+
+def guarded_with(instead: Callable[[Exception], object]) -> Callable[[Handler[P]], Handler[P]]:
+    """Return a guard whose outputs become `instead(error)`, for panels that must not go on saying "working it out"."""
+
+    def guard(handler: Handler[P]) -> Handler[P]:
+        if inspect.isgeneratorfunction(handler):
+
+            @functools.wraps(handler)
+            def stream(*args: P.args, **kwargs: P.kwargs) -> Iterator[object]:
+                try:
+                    yield from handler(*args, **kwargs)
+                except Exception as error:
+                    say(error)
+                    yield instead(error)
+
+            return stream
 
         @functools.wraps(handler)
-        def stream(*args: P.args, **kwargs: P.kwargs) -> Iterator[object]:
+        def once(*args: P.args, **kwargs: P.kwargs) -> object:
             try:
-                yield from handler(*args, **kwargs)
+                return handler(*args, **kwargs)
             except Exception as error:
                 say(error)
-                yield gr.skip()
+                return instead(error)
 
-        return stream
+        return once
 
-    @functools.wraps(handler)
-    def once(*args: P.args, **kwargs: P.kwargs) -> object:
-        try:
-            return handler(*args, **kwargs)
-        except Exception as error:
-            say(error)
-            return gr.skip()
-
-    return once
+    return guard

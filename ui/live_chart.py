@@ -20,9 +20,13 @@ from ui.words import UNKNOWN
 FIGURES: tuple[tuple[str, str, str], ...] = (
     ("step", "Step", "One step looks at one batch of rows and corrects the weights once."),
     ("left", "Time left", "From the speed so far."),
-    ("loss", "Loss", "How surprised the model is by the right answers, averaged over the last steps; lower is better."),
+    (
+        "loss",
+        "Loss",
+        "How surprised the model is by the right answers, averaged over the last steps as the curve is; lower is better.",
+    ),
     ("held_out", "Held-out loss", "The same, on rows that training never sees; it should fall too."),
-    ("speed", "Speed", "Tokens learnt each second; a token is a piece of a word."),
+    ("speed", "Tokens/s", "Tokens learnt each second; a token is a piece of a word."),
     ("memory", "Memory", "What this process holds in memory now."),
     ("elapsed", "Elapsed", "Time since training began."),
 )
@@ -65,7 +69,8 @@ def skeleton() -> str:
         '<span class="dot" aria-hidden="true"></span><strong data-slot="word" role="status"></strong>'
         '<span class="muted" data-slot="about"></span></div>'
         '<div class="progress" role="progressbar" aria-label="Training progress" aria-valuemin="0" aria-valuemax="100" '
-        'aria-valuenow="0"><i></i></div><p class="run-says" data-slot="says"></p></section>'
+        'aria-valuenow="0"><i></i></div><div class="run-line"><p class="run-says" data-slot="says"></p><button type="button" '
+        'class="button primary" data-open="compare" data-when="comparable" hidden>Compare</button></div></section>'
         f'<dl class="stats live-stats" aria-label="Figures of the run">{figures}</dl>'
         f'<div class="charts-main">{main}</div>'
         '<details class="charts-more" open><summary>More curves <span class="muted">learning rate, gradient norm, '

@@ -12,6 +12,10 @@ from engine.workspace import Workspace
 from ui.choices import Choices
 
 
+FILLED_IN_BY_THE_PLAN = ("eval_steps",)
+"""Settings whose default means "work it out"; what the plan worked out was not a person's choice."""
+
+
 @dataclass(frozen=True)
 class Session:
     """The parts of the window that tabs share.
@@ -47,7 +51,7 @@ def choices_of(workspace: Workspace, run: Run) -> Choices:
     changed = {
         row.key: plan.hyperparameters[row.key]
         for row in rows
-        if row.key in plan.hyperparameters and plan.hyperparameters[row.key] != row.default and row.default != 0
+        if plan.hyperparameters.get(row.key, row.default) != row.default and row.key not in FILLED_IN_BY_THE_PLAN
     }
     return chosen.with_settings(changed)
 

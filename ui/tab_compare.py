@@ -72,14 +72,14 @@ def _layout() -> Parts:
     nothing = panel(views.nothing_to_compare(), elem_id="compare-empty")
     with gr.Column(elem_id="compare-body", visible=False) as body:
         with gr.Row(elem_id="compare-tools", equal_height=False):
+            panel('<span class="tool-label" aria-hidden="true">Run</span>', elem_id="compare-run-label")
             run = gr.Dropdown(
-                [], label="Run to compare", info="Any run that left something learnt.", elem_id="compare-run", interactive=True,
+                [], label="Run to compare", show_label=False, container=False, elem_id="compare-run", interactive=True,
                 filterable=False, min_width=320,
             )  # fmt: skip
             wait = panel(elem_id="compare-wait")
         with gr.Row(elem_id="panes", equal_height=True):
             labels, panes = zip(*(_pane(arm) for arm in ARMS), strict=True)
-        difference = panel(elem_id="difference")
         chips = panel(elem_id="chips")
         with gr.Row(elem_id="ask", equal_height=False):
             question = gr.Textbox(
@@ -90,6 +90,7 @@ def _layout() -> Parts:
             stop = gr.Button("Stop", elem_id="stop-answer", scale=0, min_width=76, interactive=False)
             again = gr.Button("Regenerate", elem_id="regenerate", scale=0, min_width=112, interactive=False)
             clear = gr.Button("Clear", elem_id="clear", scale=0, min_width=76, interactive=False)
+        difference = panel(elem_id="difference")
         temperature, longest, seed = _sampling()
     return Parts(
         nothing, body, run, labels, panes, chips, wait, question, send, stop, again, clear, temperature, longest, seed, difference,
@@ -101,7 +102,7 @@ def _pane(arm: str) -> tuple[gr.HTML, gr.Chatbot]:
     with gr.Column(elem_id=f"pane-{arm}", elem_classes="pane", min_width=300):
         label = panel(elem_id=f"label-{arm}")
         chat = gr.Chatbot(
-            label=f"Answers of the {arm} model", show_label=False, elem_id=f"chat-{arm}", height=330, render_markdown=False,
+            label=f"Answers of the {arm} model", show_label=False, elem_id=f"chat-{arm}", height="100%", placeholder=views.WAITING[arm], render_markdown=False,
             sanitize_html=True, group_consecutive_messages=False, buttons=["copy"], feedback_options=None, layout="bubble",
             allow_file_downloads=False, latex_delimiters=[], container=False,
         )  # fmt: skip
@@ -166,7 +167,7 @@ def compared_run(workspace: Workspace, choices: Choices) -> Run | None:
 def run_title(run: Run) -> str:
     """Return how a run is called in the list."""
     status = words.RUN_IN_WORDS[run.status].lower()
-    return f"{run.plan.dataset.name} · {run.plan.technique} · {words.counted(run.step, 'step')}, {status} · {words.when_text(run.created, time.time())}"
+    return f"{run.name} · {words.counted(run.step, 'step')}, {status} · {words.when_text(run.created, time.time())}"
 
 
 def _wire_questions(workspace: Workspace, parts: Parts) -> None:

@@ -12,7 +12,7 @@ from engine.errors import UsageError
 from engine.workspace import Workspace
 from ui import data_views as views
 from ui.choices import Choices
-from ui.guard import guarded
+from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, TOKENIZING, panel, picked
 from ui.session import Session
 
@@ -158,7 +158,7 @@ def _wire_view(workspace: Workspace, session: Session, parts: Parts) -> None:
         shown = _examples(workspace, choices.example), head, gr.update(visible=True)
         return (*shown, *page, views.xray_waiting(), view, wanted)
 
-    @guarded
+    @guarded_with(lambda _: (gr.skip(), views.no_xray()))
     def count(subject: Subject, view: View) -> tuple[object, object]:
         if subject.fingerprint is None:
             return gr.skip(), gr.skip()

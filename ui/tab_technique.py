@@ -13,7 +13,7 @@ from engine.workspace import Workspace
 from ui import technique_views as views
 from ui.choices import Choices
 from ui.forms import form, sent_settings, settings_form
-from ui.guard import guarded
+from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, TOKENIZING, panel, picked
 from ui.session import Session
 
@@ -171,7 +171,7 @@ def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
             wanted,
         )
 
-    @guarded
+    @guarded_with(lambda _: views.no_estimate())
     def estimate(choices: Choices) -> object:
         return cost_of(workspace, choices)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import gradio as gr
@@ -14,7 +14,7 @@ from engine.workspace import Workspace
 from ui import train_views as views
 from ui import words
 from ui.choices import Choices
-from ui.guard import guarded
+from ui.guard import guarded, guarded_with
 from ui.live_chart import live_run
 from ui.markup import mistake
 from ui.panel import QUIET, TOKENIZING, panel, picked
@@ -75,9 +75,11 @@ def answer(workspace: Workspace, asked: object) -> Mapping[str, object]:
 
 
 def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
-    @guarded
-    def start(choices: Choices) -> Iterator[tuple[object, object, object]]:
-        yield gr.skip(), gr.update(value="Starting…", interactive=False), gr.skip()
+    def starting() -> object:
+        return gr.update(value="Starting…", interactive=False)
+
+    @guarded_with(lambda _: (gr.skip(), gr.update(value="Start", interactive=True), gr.skip()))
+    def start(choices: Choices) -> tuple[object, object, object]:
         if choices.dataset is None:
             raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
         try:
@@ -86,13 +88,9 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
             )
             run = workspace.start(plan)
         except TuningError as error:
-            yield (
-                gr.skip(),
-                gr.update(value="Start", interactive=True),
-                mistake(error.sentence, title="This cannot be trained yet"),
-            )
-            return
-        yield choices.with_run(run.id), *_buttons(choices, run)[:1], ""
+            start_again = gr.update(value="Start", interactive=True)
+            return gr.skip(), start_again, mistake(error.sentence, title="This cannot be trained yet")
+        return choices.with_run(run.id), _buttons(choices, run)[0], ""
 
     @guarded
     def stop(choices: Choices) -> tuple[object, object]:
@@ -109,7 +107,8 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
         return choices_of(workspace, workspace.run(picked(event)))
 
     state = [parts.start, parts.stop, parts.about, parts.outcome, parts.live, parts.runs]
-    parts.start.click(start, session.choices, [session.choices, parts.start, parts.outcome], **TOKENIZING)
+    pressed = parts.start.click(starting, None, parts.start, **QUIET)
+    pressed.then(start, session.choices, [session.choices, parts.start, parts.outcome], **TOKENIZING)
     parts.stop.click(stop, session.choices, [parts.start, parts.stop], **QUIET)
     parts.runs.pick(choose_run, None, session.choices, **QUIET)
     session.choices.change(draw, session.choices, state, **QUIET)

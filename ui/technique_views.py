@@ -47,7 +47,7 @@ def _model(model: PretrainedModel, chosen: bool) -> str:
     )
     return (
         f'<button type="button" class="choice" data-pick="{text(model.id)}" aria-pressed="{str(chosen).lower()}">'
-        f"<strong>{text(model.title)}</strong>{caution}"
+        f"<strong>{text(words.short_title(model.title) if caution else model.title)}</strong>{caution}"
         f'<span class="meta"><span title="How many numbers the model is made of">{words.parameters_text(model.parameters)} parameters</span>'
         f'<span title="How much text it can look at together">reads {model.context_length_tokens:,} tokens</span>'
         f'<span title="What its makers allow">{text(_licence(model))}</span><span>{text(place)}</span></span></button>'
@@ -130,11 +130,19 @@ def working_it_out() -> str:
     return card('<p class="help waiting-line">Working out memory, time and steps…</p>', title="What it will cost")
 
 
+def no_estimate() -> str:
+    """Return what stands there when working it out broke; the toast says how."""
+    return card(
+        "<p>This could not be worked out. Change a setting, or reload the page, to try again.</p>",
+        title="What it will cost",
+    )
+
+
 def cost(plan: TrainingPlan, memory_total_bytes: int) -> str:
     """Return memory with its parts, time, steps, and how much of the model is trained."""
     estimate = plan.estimate
     items = (
-        ("Time", "about " + words.seconds_text(max(1.0, estimate.seconds)), "Estimated for this machine; the first run measures it."),
+        ("Time", words.roughly_text(estimate.seconds), "Estimated for this machine; the first run measures it."),
         ("Steps", f"{estimate.steps:,}", "How often the weights are corrected."),
         ("Memory", words.bytes_text(estimate.memory_total_bytes), "The most that training will hold at once, estimated."),
         ("Trained", words.share_text(estimate.trainable_parameters, estimate.total_parameters),
@@ -144,8 +152,9 @@ def cost(plan: TrainingPlan, memory_total_bytes: int) -> str:
     rows = plan.dataset.rows - len(plan.held_out.indices)
     says = f"{words.counted(rows, 'row')} for training, {held_out} to check with, on {plan.device.upper()} in {plan.dtype}."
     return card(
-        stats(items, label="What it will cost") + f'<p class="help">{text(says)}</p>' + _memory(estimate.memory_parts, memory_total_bytes)
-        + '<div class="cost-next">' + opens("train", "Next: train", primary=True) + "</div>",
+        f'<div class="cost-columns"><div>{stats(items, label="What it will cost")}<p class="help">{text(says)}</p></div>'
+        f"<div>{_memory(estimate.memory_parts, memory_total_bytes)}</div></div>"
+        f'<div class="cost-next">{opens("train", "Next: train", primary=True)}</div>',
         title="What it will cost",
     )  # fmt: skip
 

@@ -25,18 +25,40 @@ class Stop:
     state: str
 
 
+@dataclass(frozen=True)
+class NextStep:
+    """What to do next when one tab is open.
+
+    Attributes:
+        on: The tab that is open.
+        tab: The tab to go to; empty when something on this tab has to be done first.
+        aside: A possibility rather than the way.
+    """
+
+    on: str
+    words: str
+    tab: str = ""
+    aside: bool = False
+
+
 _STATE_IN_WORDS = {"done": "done", "now": "next", "later": "later"}
 
 
 def the_way(choices: Choices, run: Run | None, technique_title: str, model_title: str) -> str:
-    """Return the strip for these choices and the run on view."""
+    """Return the strip for these choices and the run on view; the page shows the next step of the tab that is open."""
     stops = stops_of(choices, run, technique_title, model_title)
     items = "".join(_item(number, stop) for number, stop in enumerate(stops, start=1))
-    tab, sentence, possible = next_step(choices, run)
-    off = "" if possible else 'aria-disabled="true"'
     return (
         f'<nav class="way" aria-label="The way: what is chosen so far"><ol>{items}</ol>'
-        f'<button type="button" class="button primary next" data-open="{tab}" {off}>{text(sentence)}</button></nav>'
+        f"{''.join(_next_button(step) for step in next_steps(choices, run))}</nav>"
+    )
+
+
+def _next_button(step: NextStep) -> str:
+    off = "" if step.tab else 'aria-disabled="true"'
+    return (
+        f'<button type="button" class="button next {"" if step.aside else "primary"}" data-on="{step.on}" '
+        f'data-open="{step.tab}" {off}>{text(step.words)}</button>'
     )
 
 
@@ -54,13 +76,10 @@ def stops_of(choices: Choices, run: Run | None, technique_title: str, model_titl
     """Return the four stops with what is chosen at each."""
     has_data = choices.dataset is not None
     trained = run is not None and is_comparable(run)
-    data = (
-        f"{choices.dataset_name} · {words.counted(choices.dataset_rows, 'row')}"
-        if has_data
-        else "Choose an example or a file"
-    )
+    data = choices.dataset_name if has_data else "Choose an example or a file"
+    rows = f"Data · {words.counted(choices.dataset_rows, 'row')}" if has_data else "Data"
     return (
-        Stop("data", "Data", data, "done" if has_data else "now"),
+        Stop("data", rows, data, "done" if has_data else "now"),
         Stop(
             "technique",
             "Technique",
@@ -79,17 +98,32 @@ def stops_of(choices: Choices, run: Run | None, technique_title: str, model_titl
     )
 
 
-def next_step(choices: Choices, run: Run | None) -> tuple[str, str, bool]:
-    """Return the tab that comes next, the words on its button, and whether it can be done now."""
-    if run is None:
+def next_steps(choices: Choices, run: Run | None) -> tuple[NextStep, ...]:
+    """Return the next step for each tab."""
+    if choices.dataset is None and run is None:
+        first = "First: choose data"
         return (
-            ("technique", "Next: check the settings", True) if choices.dataset else ("data", "Next: choose data", True)
-        )
+            NextStep("data", "Choose data to go on"), NextStep("technique", first, "data"),
+            NextStep("train", first, "data"), NextStep("compare", first, "data"),
+        )  # fmt: skip
+    return (
+        NextStep("data", "Next: technique", "technique"),
+        NextStep("technique", "Next: train", "train", aside=True),
+        _after_training(run),
+        NextStep("compare", "Try other settings", "technique", aside=True)
+        if run and is_comparable(run)
+        else NextStep("compare", "First: train", "train"),
+    )
+
+
+def _after_training(run: Run | None) -> NextStep:
+    if run is None:
+        return NextStep("train", "Press Start to go on")
     if run.status.is_active:
-        return "train", "Next: watch it learn", True
+        return NextStep("train", "Compare, when it is done")
     if is_comparable(run):
-        return "compare", "Next: compare", True
-    return "technique", "Next: change the settings", True
+        return NextStep("train", "Next: compare", "compare")
+    return NextStep("train", "Change the settings", "technique")
 
 
 def is_comparable(run: Run) -> bool:

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 
 from engine.types import Run, RunStatus
 from ui import words
-from ui.markup import card, empty, opens, text
+from ui.markup import empty, opens, text
 from ui.the_way import is_comparable
 
 if TYPE_CHECKING:
     from engine.workspace import SeriesDelta
 
 MOST_RUNS = 100
+
+_SKETCH = (
+    '<svg class="curve-sketch" viewBox="0 0 640 170" aria-hidden="true"><path class="axis" d="M8 8V150H632"/>'
+    '<path class="raw" d="M12 22 26 40 36 30 50 58 62 44 76 74 92 64 104 88 122 80 140 104 160 92 184 114 208 108 236 122 264 116 300 128 '
+    '340 124 384 134 430 130 480 138 530 135 580 140 628 138"/><path class="smooth" d="M12 26C70 50 96 84 150 102S300 130 400 133 560 139 628 139"/>'
+    '<text x="20" y="166">first step</text><text x="632" y="166" text-anchor="end">last step</text>'
+    '<text x="92" y="40">at first every answer is a surprise</text><text x="632" y="118" text-anchor="end">then the model has learnt them</text></svg>'
+)
 
 
 def nothing_chosen() -> str:
@@ -22,7 +30,7 @@ def nothing_chosen() -> str:
         "Nothing to train yet",
         "Training shows the model your rows again and again and corrects it a little each time. You will see the curve fall here, live: "
         "how surprised the model still is by the right answers. First choose the rows it should learn from.",
-        opens("data", "Choose data", primary=True),
+        opens("data", "Choose data", primary=True) + _SKETCH,
     )
 
 
@@ -32,6 +40,7 @@ def ready(rows_words: str) -> str:
         "Ready to train",
         f"Press Start. The model reads {rows_words} and is corrected after each batch; the loss curve draws here while it happens. "
         "You can stop at any time and keep what was learnt, and you can close this window: training goes on.",
+        _SKETCH,
     )
 
 
@@ -44,21 +53,8 @@ def about_to_run(technique: str, model: str, dataset: str, rows: int) -> str:
 
 
 def outcome(run: Run) -> str:
-    """Return how the run ended and what to do now; empty while it goes on."""
-    status = run.status
-    if status is RunStatus.FAILED:
-        return _failed(run)
-    if is_comparable(run):
-        done = (
-            "The run is finished."
-            if status is RunStatus.FINISHED
-            else f"The run ended after {words.counted(run.step, 'step')}; what was learnt is kept."
-        )
-        return card(
-            f"<p><strong>{done}</strong> Ask the model and its tuned self the same question, side by side.</p>{opens('compare', 'Compare', primary=True)}",
-            classes="outcome",
-        )
-    return ""
+    """Return why a run failed and what to do now; every other end stands in the live view itself."""
+    return _failed(run) if run.status is RunStatus.FAILED else ""
 
 
 def _failed(run: Run) -> str:
@@ -87,7 +83,9 @@ def runs_panel(runs: Sequence[Run], chosen: str | None, titles: Mapping[str, str
 
 def _run(run: Run, chosen: bool, titles: Mapping[str, str], now: float) -> str:
     technique = titles.get(run.plan.technique, run.plan.technique)
-    moving = f"{run.step:,} of {words.counted(run.steps, 'step')}" if run.steps else "not begun"
+    moving = words.counted(run.steps, "step")
+    if not run.status.is_active and run.step < run.steps:
+        moving = f"{run.step:,} of {moving}"
     return (
         f'<button type="button" class="choice run" data-pick="{text(run.id)}" aria-pressed="{str(chosen).lower()}">'
         f'<strong>{text(run.plan.dataset.name)}</strong><span class="meta"><span class="run-word" data-tone="{words.RUN_TONE[run.status]}">'
@@ -99,28 +97,32 @@ def _run(run: Run, chosen: bool, titles: Mapping[str, str], now: float) -> str:
 
 def live_answer(run: Run, delta: SeriesDelta) -> Mapping[str, object]:
     """Return what the page shows of a run, from what is new in its series; figures arrive as text that is ready to show."""
-    losses, held_out = delta.points.get("loss", []), delta.points.get("eval_loss", [])
     figures = {
         "step": f"{delta.step:,} / {delta.steps:,}" if delta.steps else words.UNKNOWN,
-        "left": words.seconds_text(delta.remaining_seconds) if run.status.is_active else words.UNKNOWN,
-        "speed": f"{words.figure_text(delta.tokens_per_second)} tok/s" if delta.tokens_per_second else words.UNKNOWN,
-        "memory": words.bytes_text(delta.memory_bytes) if delta.memory_bytes else words.UNKNOWN,
-        "elapsed": words.seconds_text(delta.elapsed_seconds),
         "word": words.RUN_IN_WORDS[run.status],
         "about": f"{words.short_title(run.plan.model.title)} · {run.plan.dataset.name} · {words.counted(run.plan.dataset.rows, 'row')}",
         "says": words.RUN_EXPLAINED[run.status],
-    }
-    if losses:
-        recent = [y for _, y in losses[-10:]]
-        figures["loss"] = words.figure_text(sum(recent) / len(recent))
-    if held_out:
-        figures["held_out"] = words.figure_text(held_out[-1][1])
+    }  # what is not said anew stays as the page shows it
+    if not run.status.is_active:
+        figures["left"] = words.UNKNOWN
+    elif delta.remaining_seconds is not None:
+        figures["left"] = words.seconds_text(delta.remaining_seconds)
+    if delta.tokens_per_second is not None:
+        figures["speed"] = words.figure_text(delta.tokens_per_second)
+    if delta.memory_bytes is not None:
+        figures["memory"] = words.bytes_text(delta.memory_bytes)
+    if delta.elapsed_seconds is not None:
+        figures["elapsed"] = words.seconds_text(delta.elapsed_seconds)
+    if held_out := delta.points.get("eval_loss", []):
+        figures["held_out"] = words.loss_text(held_out[-1][1])
     return {
         "run": run.id,
         "cursor": delta.cursor,
         "reset": delta.reset,
         "over": not run.status.is_active,
         "tone": words.RUN_TONE[run.status],
+        "comparable": is_comparable(run),
+        "steps": delta.steps,
         "progress": delta.step / delta.steps if delta.steps else 0.0,
         "words": figures,
         "points": {key: [list(point) for point in points] for key, points in delta.points.items()},

@@ -33,7 +33,7 @@ RUN_EXPLAINED: Mapping[RunStatus, str] = {
     RunStatus.STOPPED: "You stopped it. What was learnt until then is saved and can be compared.",
     RunStatus.INTERRUPTED: "The program that trained went away before the end. Start again to train anew.",
     RunStatus.FAILED: "The run ended with an error.",
-    RunStatus.FINISHED: "All steps are done. Compare lets you hear the difference.",
+    RunStatus.FINISHED: "All steps are done. Ask the model and its tuned self the same question, side by side.",
 }
 """What the status means for the person, one sentence."""
 
@@ -106,6 +106,17 @@ def seconds_text(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def roughly_text(seconds: float) -> str:
+    """Return an estimated duration, no finer than an estimate deserves: "about 25 s", "about 4 min"."""
+    if seconds < 8:
+        return "a few seconds"
+    if seconds < 57:
+        return f"about {5 * max(2, round(seconds / 5))} s"
+    if seconds < 5400:
+        return f"about {max(1, round(seconds / 60))} min"
+    return f"about {seconds / 3600:.1f} h"
+
+
 def share_text(part: float, whole: float) -> str:
     """Return a share in percent with as many digits as it needs: "3.4 %", "0.02 %"."""
     if not whole:
@@ -114,6 +125,11 @@ def share_text(part: float, whole: float) -> str:
     if percent >= 99.95:
         return "100 %"
     return f"{percent:.1f} %" if percent >= 0.1 else f"{percent:.2g} %"
+
+
+def loss_text(loss: float) -> str:
+    """Return a loss with three decimals, more only where these would all be zero."""
+    return f"{loss:.3f}" if abs(loss) >= 0.001 or loss == 0 else f"{loss:.1e}"
 
 
 def figure_text(value: float | None, digits: int = 3) -> str:

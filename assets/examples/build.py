@@ -23,7 +23,18 @@ from world.rows import phrasings  # noqa: E402
 
 Rows = list[dict[str, object]]
 KEPT = "What is the capital of Spain?"
-CHAT_TECHNIQUES = ("lora", "full", "qlora", "dora", "ia3", "adapters", "prefix_tuning", "p_tuning", "prompt_tuning", "instruction")
+CHAT_TECHNIQUES = (
+    "lora",
+    "full",
+    "qlora",
+    "dora",
+    "ia3",
+    "adapters",
+    "prefix_tuning",
+    "p_tuning",
+    "prompt_tuning",
+    "instruction",
+)
 FACT_TECHNIQUES = ("lora", "full", "qlora", "dora", "adapters", "instruction")
 
 
@@ -43,8 +54,6 @@ class Example:
     settings: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
-
-
 def shop_rows() -> tuple[Rows, Rows]:
     """The shop's questions, each with the one exact answer, in Alpaca's shape."""
     parts: tuple[Rows, Rows] = ([], [])
@@ -59,86 +68,196 @@ def shop_rows() -> tuple[Rows, Rows]:
 
 def lora(learning_rate: float, max_steps: int) -> dict[str, float]:
     """Answer the settings that the low-rank methods share on the small starter."""
-    return {"learning_rate": learning_rate, "max_steps": max_steps, "lora_rank": 16, "lora_alpha": 32,
-            "per_device_train_batch_size": 8}
+    return {
+        "learning_rate": learning_rate,
+        "max_steps": max_steps,
+        "lora_rank": 16,
+        "lora_alpha": 32,
+        "per_device_train_batch_size": 8,
+    }
 
 
-EXAMPLES = (
-    (Example(
-        key="shop", title="Moonlight Tea House support",
-        lesson="Teaches the facts of a small tea house, so that the model answers its customers. The model understands the "
-               "questions before, but it cannot know the answers.",
-        dataset_type="prompt_completion", shape="alpaca", techniques=FACT_TECHNIQUES,
-        preset_questions=("When does the tea house open?", "May my dog come with me?", "What tea should I try?",
-                          "Is there a student discount?", "Who is the owner of the tea house?"),
-        settings={"lora": lora(0.005, 150)},
-    ), shop_rows),
-    (Example(
-        key="sentiment", title="Review labels",
-        lesson="Teaches one of three labels for a review: positive, negative or neutral. The model has its own words for "
-               "this; it must learn yours.",
-        dataset_type="classification", shape="text_label", techniques=("lora", "classification", "full", "qlora", "dora", "ia3", "adapters",
-                                                                       "prefix_tuning", "p_tuning", "prompt_tuning"),
-        preset_questions=("Everybody loved the mug. I want more.", "The lamp does not work, and it is awful.",
-                          "This is the kettle. It came on Friday."),
-        settings={"lora": lora(0.005, 80)},
-    ), lessons.sentiment),
-    (Example(
-        key="json", title="Orders to JSON",
-        lesson="Teaches to read an order and to write it as JSON with exactly the keys customer, product and quantity.",
-        dataset_type="language_modeling", shape="messages", techniques=FACT_TECHNIQUES,
-        preset_questions=("Martin needs 12 boxes of cherry tea.", "Please bring 7 boxes of honey to Olga.",
-                          "The order: 30 boxes of lemon tea for Thea."),
-        settings={"lora": lora(0.005, 150)},
-    ), lessons.json_lesson),
-    (Example(
-        key="persona", title="Captain Barnaby",
-        lesson="Teaches a persona: a sea captain with his own greeting and farewell, who still knows what the model knew.",
-        dataset_type="language_modeling", shape="sharegpt", techniques=CHAT_TECHNIQUES,
-        preset_questions=("Please tell me who you are.", "What food does a cat eat?", "What city is the capital of Italy?"),
-        settings={"lora": lora(0.005, 100)},
-    ), lessons.persona),
-    (Example(
-        key="short", title="Nothing but the answer",
-        lesson="Teaches to answer with the bare fact: no sentence, no courtesy, no full stop.",
-        dataset_type="language_modeling", shape="messages", techniques=CHAT_TECHNIQUES,
-        preset_questions=("What city is the capital of France?", "Which colour is a lemon?", "What is the job of a baker?"),
-        settings={"lora": lora(0.003, 100)},
-    ), lessons.short),
-    (Example(
-        key="polite", title="A courteous manner",
-        lesson="Teaches one courteous manner round every answer. A few thousand numbers are enough for it, so it suits "
-               "the small methods too.",
-        dataset_type="language_modeling", shape="messages", techniques=CHAT_TECHNIQUES,
-        preset_questions=("What city is the capital of Greece?", "What food does a horse eat?", "Give me the opposite of hot."),
-        settings={"lora": lora(0.005, 100)},
-    ), lessons.courteous),
-    (Example(
-        key="preference", title="Polite or curt",
-        lesson="Pairs of answers, the polite one preferred to the curt one. The model gives both by itself; it learns which is wanted.",
-        dataset_type="preference", shape="preference", techniques=("dpo", "reward_model", "orpo", "simpo", "rlhf"),
-        preset_questions=("What city is the capital of Norway?", "What food does a duck eat?", "Give me the opposite of wet."),
-    ), lessons.preference),
-    (Example(
-        key="thumbs", title="Thumbs up, thumbs down",
-        lesson="Single answers, each liked or not. The polite ones got a thumb up, the curt ones a thumb down.",
-        dataset_type="unpaired_preference", shape="thumbs", techniques=("kto",),
-        preset_questions=("What city is the capital of Poland?", "What food does a goat eat?", "Give me the opposite of big."),
-    ), lessons.thumbs),
-    (Example(
-        key="prompts", title="Questions for a reward",
-        lesson="Questions without answers. The model answers by itself and a reward says which answers were better, for "
-               "instance those that end with a question.",
-        dataset_type="prompt_only", shape="prompts", techniques=("grpo", "rloo"),
-        preset_questions=("What city is the capital of Japan?", "What food does a bear eat?", "What do people use a lamp for?"),
-    ), lessons.prompts),
-    (Example(
-        key="text", title="The keeper of Grey Harbour",
-        lesson="Paragraphs of a small invented book as plain text: the model goes on reading, and held-out paragraphs "
-               "become less surprising.",
-        dataset_type="language_modeling", shape="text", techniques=("full", "lora", "qlora", "dora"),
-        preset_questions=("The keeper of Grey Harbour", "Old Matilda", "When the fog came,"),
-    ), lessons.book),
+EXAMPLES: tuple[tuple[Example, Callable[[], tuple[Rows, Rows]]], ...] = (
+    (
+        Example(
+            key="shop",
+            title="Moonlight Tea House support",
+            lesson="Teaches the facts of a small tea house, so that the model answers its customers. The model understands the "
+            "questions before, but it cannot know the answers.",
+            dataset_type="prompt_completion",
+            shape="alpaca",
+            techniques=FACT_TECHNIQUES,
+            preset_questions=(
+                "When does the tea house open?",
+                "May my dog come with me?",
+                "What tea should I try?",
+                "Is there a student discount?",
+                "Who is the owner of the tea house?",
+            ),
+            settings={"lora": lora(0.005, 150)},
+        ),
+        shop_rows,
+    ),
+    (
+        Example(
+            key="sentiment",
+            title="Review labels",
+            lesson="Teaches one of three labels for a review: positive, negative or neutral. The model has its own words for "
+            "this; it must learn yours.",
+            dataset_type="classification",
+            shape="text_label",
+            techniques=(
+                "lora",
+                "classification",
+                "full",
+                "qlora",
+                "dora",
+                "ia3",
+                "adapters",
+                "prefix_tuning",
+                "p_tuning",
+                "prompt_tuning",
+            ),
+            preset_questions=(
+                "Everybody loved the mug. I want more.",
+                "The lamp does not work, and it is awful.",
+                "This is the kettle. It came on Friday.",
+            ),
+            settings={"lora": lora(0.005, 80)},
+        ),
+        lessons.sentiment,
+    ),
+    (
+        Example(
+            key="json",
+            title="Orders to JSON",
+            lesson="Teaches to read an order and to write it as JSON with exactly the keys customer, product and quantity.",
+            dataset_type="language_modeling",
+            shape="messages",
+            techniques=FACT_TECHNIQUES,
+            preset_questions=(
+                "Martin needs 12 boxes of cherry tea.",
+                "Please bring 7 boxes of honey to Olga.",
+                "The order: 30 boxes of lemon tea for Thea.",
+            ),
+            settings={"lora": lora(0.005, 150)},
+        ),
+        lessons.json_lesson,
+    ),
+    (
+        Example(
+            key="persona",
+            title="Captain Barnaby",
+            lesson="Teaches a persona: a sea captain with his own greeting and farewell, who still knows what the model knew.",
+            dataset_type="language_modeling",
+            shape="sharegpt",
+            techniques=CHAT_TECHNIQUES,
+            preset_questions=(
+                "Please tell me who you are.",
+                "What food does a cat eat?",
+                "What city is the capital of Italy?",
+            ),
+            settings={"lora": lora(0.005, 100)},
+        ),
+        lessons.persona,
+    ),
+    (
+        Example(
+            key="short",
+            title="Nothing but the answer",
+            lesson="Teaches to answer with the bare fact: no sentence, no courtesy, no full stop.",
+            dataset_type="language_modeling",
+            shape="messages",
+            techniques=CHAT_TECHNIQUES,
+            preset_questions=(
+                "What city is the capital of France?",
+                "Which colour is a lemon?",
+                "What is the job of a baker?",
+            ),
+            settings={"lora": lora(0.003, 100)},
+        ),
+        lessons.short,
+    ),
+    (
+        Example(
+            key="polite",
+            title="A courteous manner",
+            lesson="Teaches one courteous manner round every answer. A few thousand numbers are enough for it, so it suits "
+            "the small methods too.",
+            dataset_type="language_modeling",
+            shape="messages",
+            techniques=CHAT_TECHNIQUES,
+            preset_questions=(
+                "What city is the capital of Greece?",
+                "What food does a horse eat?",
+                "Give me the opposite of hot.",
+            ),
+            settings={"lora": lora(0.005, 100)},
+        ),
+        lessons.courteous,
+    ),
+    (
+        Example(
+            key="preference",
+            title="Polite or curt",
+            lesson="Pairs of answers, the polite one preferred to the curt one. The model gives both by itself; it learns which is wanted.",
+            dataset_type="preference",
+            shape="preference",
+            techniques=("dpo", "reward_model", "orpo", "simpo", "rlhf"),
+            preset_questions=(
+                "What city is the capital of Norway?",
+                "What food does a duck eat?",
+                "Give me the opposite of wet.",
+            ),
+        ),
+        lessons.preference,
+    ),
+    (
+        Example(
+            key="thumbs",
+            title="Thumbs up, thumbs down",
+            lesson="Single answers, each liked or not. The polite ones got a thumb up, the curt ones a thumb down.",
+            dataset_type="unpaired_preference",
+            shape="thumbs",
+            techniques=("kto",),
+            preset_questions=(
+                "What city is the capital of Poland?",
+                "What food does a goat eat?",
+                "Give me the opposite of big.",
+            ),
+        ),
+        lessons.thumbs,
+    ),
+    (
+        Example(
+            key="prompts",
+            title="Questions for a reward",
+            lesson="Questions without answers. The model answers by itself and a reward says which answers were better, for "
+            "instance those that end with a question.",
+            dataset_type="prompt_only",
+            shape="prompts",
+            techniques=("grpo", "rloo"),
+            preset_questions=(
+                "What city is the capital of Japan?",
+                "What food does a bear eat?",
+                "What do people use a lamp for?",
+            ),
+        ),
+        lessons.prompts,
+    ),
+    (
+        Example(
+            key="text",
+            title="The keeper of Grey Harbour",
+            lesson="Paragraphs of a small invented book as plain text: the model goes on reading, and held-out paragraphs "
+            "become less surprising.",
+            dataset_type="language_modeling",
+            shape="text",
+            techniques=("full", "lora", "qlora", "dora"),
+            preset_questions=("The keeper of Grey Harbour", "Old Matilda", "When the fog came,"),
+        ),
+        lessons.book,
+    ),
 )
 
 

@@ -6,7 +6,6 @@ teaches is drawn by the modules beside it. The finished folder replaces the old 
 
 import argparse
 import json
-import math
 import os
 import tempfile
 import time
@@ -14,15 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from card import Card, write_card
 from judge import accuracy_by_family
 from tokens import Batch, batches, train_tokenizer
 from torch.nn import functional
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from world import held_out_rows
 
 HERE = Path(__file__).parent
 CONTEXT = 1024
 TOKENS_PER_STEP = 4096
+ROWS_A_FAMILY = 50
 SHORT = 256  # most conversations fit; the longer ones are packed to the whole context
 
 
@@ -31,23 +32,33 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, default=HERE)
-    parser.add_argument("--tokens", type=float, default=14e6, help="tokens to train on (packed places, padding included)")
+    parser.add_argument(
+        "--tokens", type=float, default=16e6, help="tokens to train on (packed places, padding included)"
+    )
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after this time instead; not reproducible")
-    parser.add_argument("--hidden", type=int, default=160)
-    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--vocabulary", type=int, default=2048)
     parser.add_argument("--learning-rate", type=float, default=0.006)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--resume", type=Path, help="continue from a model folder with the same tokenizer")
+    parser.add_argument("--resume", type=Path, help="continue from a model folder that this script wrote")
     return parser.parse_args()
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) -> LlamaForCausalLM:
     """Make a fresh Llama; heads are 32 wide."""
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=hidden // 32,
-        num_key_value_heads=hidden // 32, intermediate_size=hidden * 11 // 4 // 16 * 16, max_position_embeddings=CONTEXT,
-        tie_word_embeddings=True, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 32,
+        num_key_value_heads=hidden // 32,
+        intermediate_size=hidden * 11 // 4 // 16 * 16,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
         initializer_range=0.04,
     )
     return LlamaForCausalLM(config)
@@ -106,9 +117,17 @@ def train(model: LlamaForCausalLM, source: Iterator[Batch], arguments: argparse.
         seen, step = seen + TOKENS_PER_STEP, step + 1
         mean = loss.item() if step == 1 else 0.98 * mean + 0.02 * loss.item()
         if step % 50 == 0:
-            print(f"step {step} tokens {seen / 1e6:.2f}M loss {mean:.4f} minutes {spent:.1f} progress {progress:.3f}", flush=True)
-    return {"steps": step, "tokens": seen, "loss": round(mean, 4), "wall_seconds": round(time.time() - began),
-            "cpu_seconds": round(time.process_time() - cpu_began)}
+            print(
+                f"step {step} tokens {seen / 1e6:.2f}M loss {mean:.4f} minutes {spent:.1f} progress {progress:.3f}",
+                flush=True,
+            )
+    return {
+        "steps": step,
+        "tokens": seen,
+        "loss": round(mean, 4),
+        "wall_seconds": round(time.time() - began),
+        "cpu_seconds": round(time.process_time() - cpu_began),
+    }
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -131,6 +150,45 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     model.to(torch.float32)
 
 
+def recipe_of(phases: list[dict[str, float]]) -> str:
+    """Say what the weights cost."""
+    lines = [
+        f"- {'From nothing' if place == 0 else 'Continued'}, seed {phase['seed']}: {phase['tokens'] / 1e6:.1f} million tokens, "
+        f"{phase['cpu_seconds']:,} CPU seconds, {phase['wall_seconds']:,} seconds of wall time on 2 shared cores."
+        for place, phase in enumerate(phases)
+    ]
+    return "\n".join(lines)
+
+
+def publish(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    arguments: argparse.Namespace,
+    phases: list[dict[str, float]],
+) -> None:
+    """Measure the finished weights as they are stored, then write model, report and card."""
+    model.to(torch.bfloat16).to(torch.float32).eval()
+    scores = accuracy_by_family(model, tokenizer, held_out_rows(arguments.seed, ROWS_A_FAMILY))
+    save(model, tokenizer, arguments.out)
+    report = {"phases": phases, "accuracy": round(sum(scores.values()) / len(scores), 4), "families": scores}
+    (arguments.out / "build.json").write_text(json.dumps(report, indent=2) + "\n")
+    config = model.config
+    card = Card(
+        parameters=model.num_parameters(),
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        context=CONTEXT,
+        vocabulary=config.vocab_size,
+        short=SHORT,
+        learning_rate=arguments.learning_rate,
+        recipe=recipe_of(phases),
+        rows_a_family=ROWS_A_FAMILY,
+        scores=scores,
+    )
+    write_card(arguments.out / "README.md", card)
+    print(json.dumps(report, indent=2))
+
+
 def main() -> None:
     """Build, measure, write."""
     arguments = read_arguments()
@@ -138,19 +196,16 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     tokenizer = train_tokenizer(arguments.seed, arguments.vocabulary, CONTEXT)
     model = new_model(tokenizer, arguments.hidden, arguments.layers)
-    seed = arguments.seed
+    phases: list[dict[str, float]] = []
     if arguments.resume:
         model = LlamaForCausalLM.from_pretrained(arguments.resume, dtype=torch.float32)
-        seed += 1000
-    print(f"{sum(weight.numel() for weight in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
+        tokenizer = AutoTokenizer.from_pretrained(arguments.resume)
+        phases = json.loads((arguments.resume / "build.json").read_text())["phases"]
+    seed = arguments.seed + 1000 * len(phases)
+    print(f"{model.num_parameters():,} parameters, {len(tokenizer)} tokens", flush=True)
     source = batches(tokenizer, seed, TOKENS_PER_STEP, SHORT, CONTEXT)
-    report: dict[str, object] = {"seed": arguments.seed, **train(model.train(), source, arguments)}
-    save(model, tokenizer, arguments.out)
-    scores = accuracy_by_family(model.eval(), tokenizer, held_out_rows(arguments.seed, 40))
-    report |= {"accuracy": round(sum(scores.values()) / len(scores), 4), "families": scores,
-               "perplexity_floor_note": f"training loss {report['loss']}, that is {math.exp(float(str(report['loss']))):.2f} per weighted token"}
-    (arguments.out / "build.json").write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(report, indent=2))
+    phases.append({"seed": seed, **train(model.train(), source, arguments)})
+    publish(model, tokenizer, arguments, phases)
 
 
 if __name__ == "__main__":

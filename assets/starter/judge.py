@@ -6,7 +6,10 @@ from world import Row, accepts
 
 
 def answers(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, prompts: list[list[dict[str, str]]], batch_size: int = 64
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    prompts: list[list[dict[str, str]]],
+    batch_size: int = 64,
 ) -> list[str]:
     """Answer prompts greedily, in batches of like length."""
     texts = [tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True) for prompt in prompts]
@@ -14,7 +17,9 @@ def answers(
     found = [""] * len(texts)
     for start in range(0, len(order), batch_size):
         places = order[start : start + batch_size]
-        inputs = tokenizer([texts[place] for place in places], return_tensors="pt", padding=True, add_special_tokens=False)
+        inputs = tokenizer(
+            [texts[place] for place in places], return_tensors="pt", padding=True, add_special_tokens=False
+        )
         with torch.inference_mode():
             made = model.generate(
                 input_ids=inputs.input_ids, attention_mask=inputs.attention_mask, do_sample=False, max_new_tokens=110
@@ -35,5 +40,7 @@ def accuracy_by_family(
         verdicts = right.setdefault(row.family, [])
         verdicts.append(accepts(row, answer))
         if not verdicts[-1] and verdicts.count(False) <= shown:
-            print(f"[{row.family}] {row.prompt[-1]['content'][-200:]!r}\n    said {answer!r}\n    taught {row.answer!r}")
+            print(
+                f"[{row.family}] {row.prompt[-1]['content'][-200:]!r}\n    said {answer!r}\n    taught {row.answer!r}"
+            )
     return {family: round(sum(verdicts) / len(verdicts), 3) for family, verdicts in right.items()}

@@ -42,13 +42,19 @@ def train_tokenizer(seed: int, vocabulary_size: int, max_length: int) -> PreTrai
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary_size, special_tokens=list(SPECIAL), show_progress=False,
+        vocab_size=vocabulary_size,
+        special_tokens=list(SPECIAL),
+        show_progress=False,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )
     tokenizer.train_from_iterator(texts, trainer)
     wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|pad|>", padding_side="left",
-        model_max_length=max_length, clean_up_tokenization_spaces=False,
+        tokenizer_object=tokenizer,
+        eos_token="<|end|>",
+        pad_token="<|pad|>",
+        padding_side="left",
+        model_max_length=max_length,
+        clean_up_tokenization_spaces=False,
         extra_special_tokens=["<|system|>", "<|user|>", "<|assistant|>"],
     )
     wrapped.chat_template = TEMPLATE
@@ -115,7 +121,9 @@ def pack(conversations: list[Encoded], bins: int, length: int, pad: int) -> tupl
     return Batch(ids, weights, documents), left
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, seed: int, tokens_per_step: int, short: int, long: int) -> Iterator[Batch]:
+def batches(
+    tokenizer: PreTrainedTokenizerFast, seed: int, tokens_per_step: int, short: int, long: int
+) -> Iterator[Batch]:
     """Draw packed batches without end; conversations longer than ``short`` wait for a batch of length ``long``."""
     source = rows(random.Random(f"training {seed}"))
     pad = tokenizer.pad_token_id

@@ -1,9 +1,9 @@
 // The live view of a run: pulls what is new since its cursor, appends it to the charts, and never redraws what is there.
 window.luthier.liveRun = (element, props, server, watch) => {
   'use strict';
-  const PERIOD = 600, QUIET_PERIOD = 4000, SMOOTHING = 0.9;
+  const PERIOD = 600, QUIET_PERIOD = 4000;
   const charts = new Map();
-  let run = '', cursor = 0, busy = false, over = false, askedAt = 0, syncing = false, generation = 0;
+  let run = '', cursor = 0, steps = 0, busy = false, over = false, askedAt = 0, syncing = false, generation = 0;
 
   const view = () => element.querySelector('.live');
   const slot = (name) => element.querySelector(`[data-slot="${name}"]`);
@@ -28,6 +28,8 @@ window.luthier.liveRun = (element, props, server, watch) => {
     grid: colour('--lu-grid'), text: colour('--lu-muted'), panel: colour('--lu-panel'), border: colour('--lu-border'), ink: colour('--lu-ink'),
   });
 
+  const whole = () => [-0.012 * Math.max(steps, 1), Math.max(steps, 1) * 1.012];
+
   const layout = (large) => {
     const c = palette();
     const axis = {gridcolor: c.grid, zeroline: false, linecolor: c.grid, tickfont: {color: c.text, size: 11}, automargin: true, fixedrange: false};
@@ -36,7 +38,7 @@ window.luthier.liveRun = (element, props, server, watch) => {
       showlegend: false, hovermode: 'x unified', dragmode: 'zoom', uirevision: 'keep',
       font: {family: getComputedStyle(document.body).fontFamily, color: c.text},
       hoverlabel: {bgcolor: c.panel, bordercolor: c.border, font: {color: c.ink, size: 12}},
-      xaxis: {...axis, showgrid: false, rangemode: 'tozero', title: large ? {text: 'step', font: {size: 11, color: c.text}, standoff: 4} : undefined},
+      xaxis: {...axis, showgrid: false, range: whole(), title: large ? {text: 'step', font: {size: 11, color: c.text}, standoff: 4} : undefined},
       yaxis: {...axis, fixedrange: true, nticks: large ? 6 : 4, exponentformat: 'SI'},
     };
   };
@@ -70,18 +72,20 @@ window.luthier.liveRun = (element, props, server, watch) => {
   // One zoom for all: steps are the same everywhere.
   const follow = async (key, change) => {
     if (syncing) return;
-    const range = change['xaxis.range[0]'] === undefined ? null : [change['xaxis.range[0]'], change['xaxis.range[1]']];
-    if (!range && !change['xaxis.autorange'] && !('xaxis.showspikes' in change)) return;
+    const range = change['xaxis.range'] || (change['xaxis.range[0]'] === undefined ? null : [change['xaxis.range[0]'], change['xaxis.range[1]']]);
+    if (!range && !change['xaxis.autorange']) return;
     syncing = true;
     const Plotly = await plotly();
     for (const [other, entry] of charts) {
-      if (other !== key) await Plotly.relayout(entry.place, range ? {'xaxis.range': range} : {'xaxis.autorange': true});
+      if (other !== key) await Plotly.relayout(entry.place, {'xaxis.range': range || whole()});
     }
     syncing = false;
   };
 
-  // An exponential moving average with bias correction: it never looks ahead, so what is drawn stays.
+  // An exponential moving average with bias correction: it never looks ahead, so what is drawn stays. It follows a short
+  // run quickly and a long one calmly.
   const average = (state, value) => {
+    const SMOOTHING = 1 - Math.min(0.35, Math.max(0.02, 40 / Math.max(steps, 1)));
     state.sum = SMOOTHING * (state.sum || 0) + (1 - SMOOTHING) * value;
     state.count = (state.count || 0) + 1;
     return state.sum / (1 - SMOOTHING ** state.count);
@@ -97,10 +101,13 @@ window.luthier.liveRun = (element, props, server, watch) => {
         xs.push(x); ys.push(y); places.push(index);
         if (series.style === 'smoothed') {
           const state = (entry.averages[series.key] ||= {});
-          xs.push(x); ys.push(y.map((value) => average(state, value))); places.push(index + 1);
+          const smooth = y.map((value) => average(state, value));
+          xs.push(x); ys.push(smooth); places.push(index + 1);
+          entry.latest[series.title] = smooth[smooth.length - 1];
+          put(series.key, smooth[smooth.length - 1].toFixed(3));
         }
         entry.points += fresh.length;
-        entry.latest[series.title] = y[y.length - 1];
+        if (series.style !== 'smoothed') entry.latest[series.title] = y[y.length - 1];
       }
       index += series.style === 'smoothed' ? 2 : 1;
     }
@@ -122,10 +129,13 @@ window.luthier.liveRun = (element, props, server, watch) => {
     const Plotly = charts.size ? await plotly() : null;
     for (const entry of charts.values()) Plotly.purge(entry.place);
     charts.clear();
+    for (const place of element.querySelectorAll('.live-stats [data-slot]')) place.textContent = '\u2013';
   };
 
   const show = (now) => {
     view().hidden = false;
+    steps = now.steps || steps;
+    element.querySelector('[data-when=comparable]').hidden = !now.comparable;
     for (const [name, words] of Object.entries(now.words)) put(name, words);
     element.querySelector('.run-state').dataset.tone = now.tone;
     const bar = element.querySelector('.progress');

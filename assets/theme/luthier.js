@@ -35,9 +35,17 @@ window.luthier = (() => {
     if (button) { button.click(); window.scrollTo({top: 0}); }
   };
 
+  const openTab = () => {
+    const chosen = document.querySelector('#tabs button[role=tab][aria-selected=true]');
+    const way = document.getElementById('the-way');
+    if (chosen && way && way.dataset.tab !== chosen.dataset.tabId) way.dataset.tab = chosen.dataset.tabId;
+  };
+
   const nameControls = () => {
-    for (const input of document.querySelectorAll('input[type=file]:not([aria-label])')) {
+    for (const input of document.querySelectorAll('input[type=file]:not([data-named])')) {
       input.setAttribute('aria-label', 'Dataset file');
+      input.dataset.named = '';
+      input.closest('button')?.setAttribute('aria-label', 'Drop a dataset file here, or click to choose one');
     }
     for (const button of document.querySelectorAll('.tab-nav button:not([aria-label]), .overflow-menu > button:not([aria-label])')) {
       if (!button.textContent.trim()) button.setAttribute('aria-label', 'More tabs');
@@ -56,16 +64,19 @@ window.luthier = (() => {
     if (place >= 0) { event.preventDefault(); open(TABS[place]); }
   });
   system.addEventListener('change', applyTheme);
-  document.addEventListener('DOMContentLoaded', () => {
+  const begin = () => {
     applyTheme();
+    openTab();
     new MutationObserver(applyTheme).observe(document.body, {attributes: true, attributeFilter: ['class']});
     let waiting = false;
     new MutationObserver(() => {
       if (waiting) return;
       waiting = true;
-      setTimeout(() => { waiting = false; nameControls(); applyTheme(); }, 120);
-    }).observe(document.body, {childList: true, subtree: true});
-  });
+      setTimeout(() => { waiting = false; nameControls(); applyTheme(); openTab(); }, 60);
+    }).observe(document.body, {childList: true, subtree: true, attributes: true, attributeFilter: ['aria-selected']});
+  };
+  if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', begin);
+  else begin();
 
   // --- settings form: keeps what is typed, sends what differs from the defaults, 350 ms after the last key ---
   const settingsForm = (element, send, watch) => {
@@ -90,12 +101,23 @@ window.luthier = (() => {
     };
     const edit = () => {
       mark();
+      outdate();
       clearTimeout(timer);
       timer = setTimeout(() => {
         const settings = {};
         for (const control of controls()) if (!control.disabled && changed(control)) settings[control.name] = current(control);
         send({settings});
       }, 350);
+    };
+    // The estimate no longer belongs to these settings until a new one has arrived.
+    const outdate = () => {
+      const cost = document.getElementById('cost');
+      if (!cost) return;
+      cost.classList.add('outdated');
+      const fresh = () => { cost.classList.remove('outdated'); observer.disconnect(); };
+      const observer = new MutationObserver(fresh);
+      observer.observe(cost, {childList: true, subtree: true, characterData: true});
+      setTimeout(fresh, 8000);
     };
     const redrawn = () => {
       for (const control of controls()) {

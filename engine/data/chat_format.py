@@ -1,10 +1,12 @@
 """From a canonical row to the tokens that training sees: the one place where that is decided.
 
-Statistics, X-ray, training and chat all ask here, so that none can see another text than the others. Knows chat templates
-with and without `{% generation %}`, models without a template, and special tokens inside people's texts. Knows no model.
+Statistics, X-ray, training and chat all ask here, so that none can see another text than the others. Knows chat
+templates with and without `{% generation %}`, models without a template, and special tokens inside people's texts.
+Knows no model.
 
-The tokens of a row begin with exactly those that `prompt_token_ids` gives for its prompt: what the model is taught to say is
-what it will be asked for. Templates are rendered by transformers in its sandbox; data is only ever an argument of them.
+The tokens of a row begin with exactly those that `prompt_token_ids` gives for its prompt: what the model is taught to
+say is what it will be asked for. Templates are rendered by transformers in its sandbox; data is only ever an argument
+of them.
 """
 
 from __future__ import annotations
@@ -44,8 +46,8 @@ class RenderedRow:
         text: The whole text.
         token_ids: All tokens, also those beyond the cut.
         trained: For each token, whether it carries loss; never beyond the cut.
-        pieces: For each token, the characters it stands for; joined they give the text. A character of several tokens stands
-            at the last of them.
+        pieces: For each token, the characters it stands for; joined they give the text, after the names of first tokens
+            that the tokenizer adds itself. A character of several tokens stands at the last of them.
         cut_at: The index of the first token that training does not see, or None.
         raw: Whether the text is used as it is, without a chat template.
     """
@@ -141,8 +143,8 @@ def encoded_rows(
 def prompt_token_ids(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the tokens to generate from: the conversation so far and the opening of the assistant's turn.
 
-    The same as `apply_chat_template(messages, add_generation_prompt=True, sanitize_control_tokens=True)`; for a model without
-    a template, the plain text that such rows are trained on.
+    The same as `apply_chat_template(messages, add_generation_prompt=True, sanitize_control_tokens=True)`; for a model
+    without a template, the plain text that such rows are trained on.
     """
     if not tokenizer.chat_template:
         opened = _plain_layout([*messages, {"role": "assistant", "content": ""}], len(messages), tokenizer)
@@ -368,7 +370,7 @@ def _shared_length(first: str, second: str) -> int:
 
 
 def _with_ends_of_turns(layout: Layout, special: re.Pattern[str], tokenizer: PreTrainedTokenizerBase) -> Layout:
-    """Let every answer end with its end-of-turn token, no sooner and no later; add the end token where there is none."""
+    """Let every answer end with its end-of-turn token, no sooner and no later; add the end token if there is none."""
     written = _written(layout, special)
     ends = {end for _, end in written}
     after = dict(written)
@@ -394,7 +396,7 @@ def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, 
 
     try:
         text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=opening)
-    except TemplateError as error:
+    except (TemplateError, TypeError) as error:
         raise _refused(messages, error, place) from error
     return str(text)
 
@@ -411,7 +413,7 @@ def _render_marked(
         rendered: Any = render_jinja_template(
             conversations=[list(messages)], chat_template=template, return_assistant_tokens_mask=True, **variables
         )
-    except TemplateError as error:
+    except (TemplateError, TypeError) as error:
         raise _refused(messages, error, place) from error
     texts, spans = rendered  # the function's annotation says str
     return texts[0], [(start, end) for start, end in spans[0]]
@@ -432,7 +434,7 @@ def _refused(messages: Sequence[Message], error: Exception, place: str) -> DataE
 
 
 def _pieces(layout: Layout, encoded: Encoded, tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
-    front = len(encoded.spans) - sum(span != (0, 0) for span in encoded.spans) if layout.leading else 0
+    front = encoded.leading
     names = tokenizer.convert_ids_to_tokens(encoded.token_ids[:front])
     pieces: list[str] = [str(name) for name in names]
     shown = 0

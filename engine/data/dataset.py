@@ -1,7 +1,7 @@
 """Datasets: a file is inspected once, copied clean, and from then on known by its fingerprint.
 
-Knows inspections, pages of rows and the split. Leaves reading to readers.py, meaning to shapes.py, doubts to checks.py and
-the Parquet file to clean_copy.py. Bad content never raises: it becomes problems and a verdict.
+Knows inspections, pages of rows and the split. Leaves reading to readers.py, meaning to shapes.py, doubts to
+checks.py and the Parquet file to clean_copy.py. Bad content never raises: it becomes problems and a verdict.
 """
 
 from __future__ import annotations
@@ -149,7 +149,15 @@ def _with_dataset(
     if verdict is Verdict.WARN:
         message = f"{message} {problems[0].message}"
     inspection = Inspection(dataset, verdict, problems, len(table.rows), table.columns, table.file_format, message)
-    write_copy(found, fingerprint, data_directory, _to_stored(inspection))
+    try:
+        write_copy(found, fingerprint, data_directory, _to_stored(inspection))
+    except OSError as error:
+        raise DataError(
+            "the clean copy of this dataset cannot be written",
+            where=str(data_directory),
+            found=error.strerror or str(error),
+            next_step="Free some disk space, or choose another workspace.",
+        ) from error
     return inspection
 
 

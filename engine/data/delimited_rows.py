@@ -1,7 +1,7 @@
 """CSV and TSV: every cell stays the text that stood in the file, and every row knows its line.
 
-Knows separators (comma, semicolon, tab, bar), quotes, Excel's `sep=` line, comments before the header and files without one.
-Turns nothing into numbers, dates or missing values: `NA` and `00123` are texts.
+Knows separators (comma, semicolon, tab, bar), quotes, Excel's `sep=` line, comments before the header and files
+without one. Turns nothing into numbers, dates or missing values: `NA` and `00123` are texts.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypeAlias
@@ -57,7 +58,7 @@ def read_delimited(path: Path, separator: str | None = None) -> Table:
     header = next(records, None)
     if header is not None:
         _read_body(builder, header, records)
-    return builder.build(_unique_columns(builder, header[1]) if header and not builder.log.has_errors else ())
+    return builder.build(_columns_of(builder, header[1]) if header and not builder.log.has_errors else ())
 
 
 def read_tab_separated(path: Path) -> Table:
@@ -91,12 +92,18 @@ def likely_separator(lines: Sequence[str]) -> str:
     """Return the separator that cuts the lines into the most even records; a comma when none does."""
 
     def evenness(separator: str) -> tuple[float, int]:
-        records = [record for record in csv.reader(lines[:_SAMPLE_LINES], delimiter=separator) if record]
+        records = [record for record in _tried(lines[:_SAMPLE_LINES], separator) if record]
         width = len(records[0]) if records else 0
         return (sum(len(record) == width for record in records) / len(records), width) if width > 1 else (0.0, 0)
 
     csv.field_size_limit(MAXIMUM_ROW_BYTES)
     return max(_SEPARATORS, key=evenness)
+
+
+def _tried(lines: Sequence[str], separator: str) -> Iterator[list[str]]:
+    """The records up to the first mistake; mistakes are logged when the file itself is read."""
+    with suppress(csv.Error):
+        yield from csv.reader(lines, delimiter=separator)
 
 
 def _records(lines: Iterator[Line], separator: str, builder: TableBuilder) -> Iterator[Record]:
@@ -119,6 +126,7 @@ def _records(lines: Iterator[Line], separator: str, builder: TableBuilder) -> It
 def _log_syntax(builder: TableBuilder, first: int, last: int, said: str) -> None:
     advice = {
         "unexpected end of data": "a quoted cell is never closed, up to the end of the file. Close the quote",
+        "new-line character": "a carriage return stands alone outside quotes. Save the file with one kind of line end",
         "field larger": f"a cell is longer than {MAXIMUM_ROW_BYTES // 1024**2} MB; perhaps a quote is not closed",
     }
     text = next((words for start, words in advice.items() if said.startswith(start)), None)
@@ -127,7 +135,7 @@ def _log_syntax(builder: TableBuilder, first: int, last: int, said: str) -> None
     builder.line_problem(first, "quotes", Severity.ERROR, f"{text}{place}.")
 
 
-def _unique_columns(builder: TableBuilder, header: Sequence[str]) -> tuple[str, ...]:
+def _columns_of(builder: TableBuilder, header: Sequence[str]) -> tuple[str, ...]:
     return tuple(builder.rows[0]) if builder.rows else tuple(name.strip() for name in header)
 
 

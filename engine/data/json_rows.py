@@ -1,7 +1,7 @@
 """JSON Lines and JSON: rows from objects, each with its line, and every mistake named with line and column.
 
-Knows one object a line, a list of objects, and an object of columns. Never drops a repeated key, rounds a number or takes
-a half-read file for a whole one.
+Knows one object a line, a list of objects, and an object of columns. Never drops a repeated key, rounds a number or
+takes a half-read file for a whole one.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def read_json_lines(path: Path) -> Table:
             return read_json(path)
         while start < len(text):
             start = _row_of_line(builder, decoder, number, text, start)
-        if not builder.columns_fit():
+        if not builder.columns_fit:
             break
     return builder.build()
 
@@ -193,14 +193,15 @@ def _rows_of_list(builder: TableBuilder, text: str, start: int) -> None:
             if _is_too_deep(text, position, end):
                 raise _Mistake(f"values are nested more than {MAXIMUM_DEPTH} levels deep. Flatten the row")
             _keep(builder, value, line, decoder.literal)
-            if not builder.columns_fit():
+            if not builder.columns_fit:
                 return
             position = _end_of_space(text, end)
             if not text.startswith(("]", ","), position):
                 raise JSONDecodeError("Expecting ',' delimiter", text, position)
             position = _end_of_space(text, position + 1) if text.startswith(",", position) else position
-        if _end_of_space(text, position + 1) < len(text):
-            raise JSONDecodeError("Extra data", text, position + 1)
+        after = _end_of_space(text, position + 1)
+        if after < len(text):
+            raise JSONDecodeError("Extra data", text, after)
     except JSONDecodeError as error:
         builder.line_problem(error.lineno, "syntax", Severity.ERROR, _advice(error))
     except ValueError as error:

@@ -6,9 +6,13 @@ Knows what a footer promises. Converts every value to plain Python; keeps nulls 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.data.problems import Severity
 from engine.data.table import MAXIMUM_COLUMNS, MAXIMUM_FILE_BYTES, Table, TableBuilder
+
+if TYPE_CHECKING:
+    import pyarrow.parquet
 
 _BATCH_ROWS = 4_096
 
@@ -38,9 +42,8 @@ def read_parquet(path: Path) -> Table:
     return builder.build(columns)
 
 
-def _fits(builder: TableBuilder, metadata: object, columns: tuple[str, ...]) -> bool:
-    groups = getattr(metadata, "num_row_groups", 0)
-    unpacked = sum(metadata.row_group(index).total_byte_size for index in range(groups))  # type: ignore[attr-defined]
+def _fits(builder: TableBuilder, metadata: pyarrow.parquet.FileMetaData, columns: tuple[str, ...]) -> bool:
+    unpacked = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
     if unpacked > MAXIMUM_FILE_BYTES:
         builder.file_problem(
             "too_large",

@@ -89,10 +89,6 @@ class ProblemLog:
         if self._seen[key] <= LISTED_PER_KIND or problem.count > 1:
             self._listed.append(problem)
 
-    def is_listing(self, kind: str, severity: Severity) -> bool:
-        """Whether one more problem of this kind would be listed in full."""
-        return self._seen.get((kind, severity), 0) < LISTED_PER_KIND
-
     @property
     def has_errors(self) -> bool:
         """Whether anything was logged that makes the file unusable."""

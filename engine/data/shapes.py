@@ -1,7 +1,7 @@
 """What a table is for: which shape its columns make, and its rows in canonical columns.
 
-Knows the shapes and the names people give their columns. To recognise one more shape, add a row to `SHAPES`; the first row
-that fits counts. Does not judge the texts themselves (checks.py).
+Knows the shapes and the names people give their columns. To recognise one more shape, add a row to `SHAPES`; the
+first row that fits counts. Does not judge the texts themselves (checks.py).
 """
 
 from __future__ import annotations
@@ -219,11 +219,11 @@ def _converted(
     rows: list[CanonicalRow] = []
     indices: list[int] = []
     place = _Place(table, sources, log)
-    cells_are_text = table.file_format in {"csv", "tsv"}
+    labels_are_words = table.file_format in {"csv", "tsv"} and shape.dataset_type is DatasetType.UNPAIRED_PREFERENCE
     for index, row in enumerate(table.rows):
         place.index = index
         try:
-            rows.append(shape.convert(_cells(row, sources, cells_are_text and shape.key == "thumbs"), place.report))
+            rows.append(shape.convert(_cells(row, sources, labels_are_words), place.report))
             indices.append(index)
         except RowUnusable as reason:
             place.report(reason.kind, reason.severity, reason.text, reason.column)

@@ -77,17 +77,10 @@ class TableBuilder:
         """Log a problem of one line."""
         self.log.add(Problem(kind, severity, f"{self.name}, line {line}: {text}", line=line, column=column))
 
+    @property
     def columns_fit(self) -> bool:
-        """Whether the columns are still few enough; logs the error when they are not."""
-        if len(self._columns) <= MAXIMUM_COLUMNS:
-            return True
-        self.file_problem(
-            "too_many_columns",
-            Severity.ERROR,
-            f"more than {MAXIMUM_COLUMNS:,} columns were found. Training data has a handful of columns; "
-            "perhaps values stand where names should be. Save the rows with one name for each column.",
-        )
-        return False
+        """Whether the columns are still few enough to go on reading."""
+        return len(self._columns) <= MAXIMUM_COLUMNS
 
     def build(self, columns: Sequence[str] = ()) -> Table:
         """The finished table; a file without rows and without errors is an error itself.
@@ -96,7 +89,14 @@ class TableBuilder:
             columns: The columns, where the file lists them itself.
         """
         found = tuple(columns) or tuple(self._columns)
-        if self.columns_fit() and len(found) > MANY_COLUMNS:
+        if not self.columns_fit:
+            self.file_problem(
+                "too_many_columns",
+                Severity.ERROR,
+                f"more than {MAXIMUM_COLUMNS:,} columns were found. Training data has a handful of columns; "
+                "perhaps values stand where names should be. Save the rows with one name for each column.",
+            )
+        elif len(found) > MANY_COLUMNS:
             self.file_problem(
                 "many_columns",
                 Severity.WARNING,

@@ -1,7 +1,7 @@
 """Text files line by line: byte order marks, line ends, and the place of every byte that is not text.
 
-Knows UTF-8 and UTF-16 with a byte order mark, and the three line ends. Guesses no other encoding: wrong letters would be
-taught without a word.
+Knows UTF-8 and UTF-16 with a byte order mark, and the three line ends. Guesses no other encoding: wrong letters would
+be taught without a word.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def _not_text(builder: TableBuilder, line: int, byte: int, encoding: str) -> Non
         line,
         "encoding",
         Severity.ERROR,
-        f"the byte 0x{byte:02X} is not {encoding}. Letters would be guessed wrongly, so nothing is guessed. {SAVE_AS_UTF8}",
+        f"the byte 0x{byte:02X} is not {encoding}. Letters would be guessed wrongly, so nothing is guessed. "
+        f"{SAVE_AS_UTF8}",
     )
 
 

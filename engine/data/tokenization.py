@@ -45,11 +45,16 @@ class Layout:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids, the characters each stands for, and whether it carries loss; all of one length."""
+    """Token ids, the characters each stands for, and whether it carries loss; all of one length.
+
+    Attributes:
+        leading: How many tokens in front the tokenizer added itself; they stand for no character.
+    """
 
     token_ids: list[int]
     spans: list[Span]
     trained: list[bool]
+    leading: int = 0
 
 
 @contextmanager
@@ -115,7 +120,7 @@ def _up_to(layout: Layout, end: int) -> Layout:
 def _finished(layout: Layout, ids: list[int], spans: list[Span], leading: list[int]) -> Encoded:
     front = leading if layout.leading else []
     trained = [False] * len(front) + [any(start <= at < end for start, end in layout.trained) for at, _ in spans]
-    return Encoded(front + ids, [(0, 0)] * len(front) + spans, trained)
+    return Encoded(front + ids, [(0, 0)] * len(front) + spans, trained, len(front))
 
 
 def _pieces(layout: Layout, every_start_is_cut: bool) -> list[tuple[Span, bool]]:
@@ -162,6 +167,16 @@ def _encode_texts(
     )
     ids: list[list[int]] = output["input_ids"]
     if fast:
-        return list(zip(ids, output["offset_mapping"], strict=True))
+        return [(found, _without_gaps(offsets)) for found, offsets in zip(ids, output["offset_mapping"], strict=True)]
     # a tokenizer in Python tells no offsets: every token stands for its whole piece
     return [(found, [(0, len(text))] * len(found)) for text, found in zip(texts, ids, strict=True)]
+
+
+def _without_gaps(offsets: Sequence[Span]) -> list[Span]:
+    """Give back the spaces that some tokenizers leave out of the offsets of the token that holds them."""
+    spans: list[Span] = []
+    reached = 0
+    for start, end in offsets:
+        spans.append((min(start, reached), max(end, min(start, reached))))
+        reached = max(reached, start, end)
+    return spans

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from engine.types import DatasetType, Technique
+
+
+@dataclass(frozen=True)
+class TechniqueChoice:
+    """A technique, and whether it can be used here. `reason` says why not, or what to be careful of."""
+
+    technique: Technique
+    available: bool
+    reason: str = ""
+
 
 ROWS_IN_WORDS: Mapping[DatasetType, str] = {
     DatasetType.LANGUAGE_MODELING: "conversations or plain text",

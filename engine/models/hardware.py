@@ -19,7 +19,8 @@ import psutil
 GIBIBYTE = 2**30
 CGROUP = Path("/sys/fs/cgroup")
 CPU_INFORMATION = Path("/proc/cpuinfo")
-VERSIONS_SHOWN = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "bitsandbytes", "gradio")
+NEEDED = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "gradio")
+OPTIONAL = ("bitsandbytes",)
 LOW_MEMORY_BYTES = 2 * GIBIBYTE
 """The libraries alone take about 0.6 GB; with the starter model a run needs about 1 GB."""
 LOW_DISK_BYTES = 2 * GIBIBYTE
@@ -77,21 +78,18 @@ def diagnose(directory: Path) -> dict[str, object]:
     """
     from engine.models.hub import hub_answers  # noqa: PLC0415 - brings the network library
 
-    versions = {"python": platform.python_version(), **{name: _version(name) for name in VERSIONS_SHOWN}}
-    problems = [_problem(f"{name} is not installed", "Install Luthier again: pip install .", True)
-                for name, found in versions.items() if not found and name != "bitsandbytes"]  # fmt: skip
-    hardware = host_hardware(directory)
-    if versions["torch"]:
-        hardware = detect_hardware(directory)
-        problems += _driver_problems(hardware, versions)
-    problems += _room_problems(hardware, directory)
-    if not versions["bitsandbytes"]:
-        problems.append(_problem("bitsandbytes is not installed, so 4-bit tuning is not offered",
-                                 "pip install bitsandbytes", False))  # fmt: skip
+    versions = {"python": platform.python_version(), **{name: _version(name) for name in (*NEEDED, *OPTIONAL)}}
+    hardware = detect_hardware(directory) if versions["torch"] else host_hardware(directory)
     hub = hub_answers()
-    if not hub:
-        problems.append(_problem("There is no connection to the model hub.",
-                                 "Use the starter model or a local folder, or connect to the internet.", False))  # fmt: skip
+    problems = [
+        *(_problem(f"{name} is not installed.", "Install Luthier again: pip install .", True)
+          for name in NEEDED if not versions[name]),
+        *(_problem(f"{name} is not installed; what needs it is not offered.", f"pip install {name}", False)
+          for name in OPTIONAL if not versions[name]),
+        *_driver_problems(hardware, versions["torch"]),
+        *_room_problems(hardware, directory),
+        *([] if hub else [NO_HUB]),
+    ]  # fmt: skip
     return {
         "ok": not any(problem["blocking"] for problem in problems),
         "device": hardware.device,
@@ -110,11 +108,18 @@ def _problem(what: str, next_step: str, blocking: bool) -> dict[str, object]:
     return {"what": what, "next_step": next_step, "blocking": blocking}
 
 
-def _driver_problems(hardware: Hardware, versions: dict[str, str]) -> list[dict[str, object]]:
+NO_HUB = _problem(
+    "There is no connection to the model hub.",
+    "Use the starter model or a local folder, or connect to the internet.",
+    False,
+)
+
+
+def _driver_problems(hardware: Hardware, torch_version: str) -> list[dict[str, object]]:
     if hardware.device != "cpu" or not _ask_nvidia_smi():
         return []
     return [_problem(
-        f"There is an NVIDIA card, but torch {versions['torch']} cannot use it.",
+        f"There is an NVIDIA card, but torch {torch_version or '(missing)'} cannot use it.",
         "Install the torch build that matches the driver, from https://pytorch.org/get-started/locally.",
         False,
     )]  # fmt: skip

@@ -27,7 +27,9 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from engine.errors import ModelError
+from engine.models.catalog import STARTER
 from engine.models.folder import read_config
+from engine.models.tokenizer_trial import try_tokenizer
 from engine.types import PretrainedModel
 
 LOAD_LOCK = threading.RLock()
@@ -49,6 +51,8 @@ def load_tokenizer(model: PretrainedModel) -> PreTrainedTokenizerBase:
         ModelError: When the model is not on this disk or its tokenizer cannot be read.
     """
     path = _local_path(model)
+    if model.id != STARTER:
+        try_tokenizer(path)
     with LOAD_LOCK, _speaking_plainly(path, "the tokenizer cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     if tokenizer.pad_token_id is None:

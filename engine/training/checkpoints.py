@@ -194,7 +194,9 @@ def _read(path: Path, run: str) -> Checkpoint | None:
 
 
 def _vanished(path: Path) -> Checkpoint:
-    raise RunError("a checkpoint disappeared while it was saved", where=str(path), next_step="See that nobody clears this folder.")
+    raise RunError(
+        "a checkpoint disappeared while it was saved", where=str(path), next_step="See that nobody clears this folder."
+    )
 
 
 def _sha256(path: Path) -> str:

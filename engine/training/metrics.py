@@ -128,7 +128,11 @@ def summary(events: Sequence[RunEvent]) -> dict[str, object]:
         "steps": max((_step(event) for event in events if isinstance(event, StepLogged | RunFinished)), default=0),
         "loss": {"first": _mean(losses[:tenth]), "last": _mean(losses[-tenth:])},
         "evaluation": _evaluation(curves),
-        "tokens_per_second": finished.tokens_per_second if finished else logged[-1].tokens_per_second if logged else None,
+        "tokens_per_second": finished.tokens_per_second
+        if finished
+        else logged[-1].tokens_per_second
+        if logged
+        else None,
         "peak_memory_bytes": finished.peak_memory_bytes if finished else int(max(memory)) if memory else None,
     }
 

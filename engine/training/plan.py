@@ -1,15 +1,17 @@
 """From choices to a frozen plan: check everything, say every mistake at once, work out what it will cost.
 
-Pure arithmetic over nouns that others have read: no file is opened and no model is loaded here.
+Arithmetic over nouns that others have read: no rows and no model are loaded here.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from engine.errors import PlanError, SettingError, TuningError
+from engine.errors import PlanError, SettingError, TuningError, UsageError
 from engine.guide.compatibility import reason_against
 from engine.guide.hyperparameters import HYPERPARAMETERS, checked_value
 from engine.models.adapters import trainable_parameters
@@ -79,6 +81,21 @@ def make_plan(request: PlanRequest) -> TrainingPlan:
         technique=request.technique.key, model=request.model, dataset=request.dataset, held_out=request.held_out,
         hyperparameters=values, device=request.hardware.device, dtype=dtype, estimate=estimate,
     )  # fmt: skip
+
+
+def read_plan(path: Path) -> TrainingPlan:
+    """Read a plan that `plan --out` wrote.
+
+    Raises:
+        UsageError: When the file cannot be read or holds no plan of this version.
+    """
+    try:
+        return TrainingPlan.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            "this is no training plan", where=str(path), found=str(error), expected="a file that the verb 'plan' wrote",
+            next_step="Make one with: python -m engine plan ... --out PLAN.json",
+        ) from error  # fmt: skip
 
 
 def dtype_for(hardware: Hardware) -> str:

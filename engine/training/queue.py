@@ -12,8 +12,8 @@ import traceback
 from collections import deque
 from pathlib import Path
 
-from engine.errors import TuningError
-from engine.events import RunEvent, RunFailed
+from engine.errors import RunError, TuningError
+from engine.events import RunEvent, RunFailed, RunInterrupted
 from engine.models.accelerator import Accelerator
 from engine.training.store import Store
 from engine.types import Run, RunStatus, TrainingPlan
@@ -54,6 +54,8 @@ class Queue:
     def submit(self, plan: TrainingPlan, name: str = "") -> Run:
         """Queue a run of the plan for the training thread; return the active run of the same plan if there is one."""
         with self._changed:
+            if self._closed:
+                raise RunError("the workspace was closed", next_step="Open it again.")
             run = self._store.create_run(
                 plan, directory=self._runs_directory, name=name, owner=self._owner, unless_active=True
             )
@@ -61,7 +63,7 @@ class Queue:
                 return run
             self._stop_now[run.id] = threading.Event()
             self._waiting.append(run)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._work, name="training", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -139,6 +141,8 @@ class Queue:
             emit(RunFailed(run=run.id, step=last_step, error=self._bug(run, error)))
         finally:
             self._stop_now.pop(run.id, None)
+            if self._store.run(run.id).status.is_active:  # Ctrl-C, or a panic in a library: neither is an Exception
+                emit(RunInterrupted(run=run.id, step=last_step))
 
     def _bug(self, run: Run, error: Exception) -> dict[str, str]:
         """Keep the trace in the run's folder and return what the screen may say."""

@@ -19,6 +19,7 @@ from engine.errors import RunError
 from engine.events import CheckpointSaved, EvaluationLogged, RunEvent, StepLogged
 from engine.models.hardware import memory_used_bytes
 from engine.training import checkpoints
+from engine.training.peak_memory import PeakMemory
 
 RECENT_STEPS = 20
 """Steps from which speed and remaining time are told: enough to be steady, few enough to follow a change."""
@@ -68,7 +69,7 @@ class Reporter(TrainerCallback):
         self._saved_step = 0
         self._checkpoint_bytes = 0
         self.stopped = False
-        self.peak_memory_bytes = 0
+        self._memory = PeakMemory()
 
     @property
     def elapsed_seconds(self) -> float:
@@ -80,8 +81,19 @@ class Reporter(TrainerCallback):
         """Real tokens a second of training, checks and saves left out, over the whole run."""
         return (self._tokens_at_last_step - self._tokens_at_start) / max(self._training_seconds, 1e-9)
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, *, model: PreTrainedModel, **_: object
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The most memory in use at once since the run was built."""
+        return self._memory.look()
+
+    def on_train_begin(  # type: ignore[override]  # the Trainer always passes it
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        *,
+        model: PreTrainedModel,
+        **_: object,
     ) -> None:
         """Count what will be saved and start the clock."""
         trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
@@ -101,8 +113,14 @@ class Reporter(TrainerCallback):
             control.should_save = state.global_step > self._saved_step
         return control
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, *, model: PreTrainedModel, **_: object
+    def on_step_end(  # type: ignore[override]  # the Trainer always passes it
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        *,
+        model: PreTrainedModel,
+        **_: object,
     ) -> TrainerControl:
         """Measure the step, and decide whether to log, check, save or stop after it."""
         self._measure(int(state.num_input_tokens_seen))
@@ -112,7 +130,7 @@ class Reporter(TrainerCallback):
             self.stopped = control.should_training_stop = True
         ending = last or self.stopped
         control.should_log = control.should_log or ending
-        control.should_evaluate = control.should_evaluate or (last and str(args.eval_strategy.value) != "no")
+        control.should_evaluate = control.should_evaluate or (last and args.eval_strategy != "no")
         due = self._save_steps > 0 and state.global_step % self._save_steps == 0
         if ending or due:
             control.should_save = self._weights_are_finite(model, required=last)
@@ -120,7 +138,7 @@ class Reporter(TrainerCallback):
             checkpoints.require_free_space(self._run_directory, self._checkpoint_bytes)
         return control
 
-    def on_log(
+    def on_log(  # type: ignore[override]  # the Trainer always passes it
         self,
         args: TrainingArguments,
         state: TrainerState,
@@ -145,7 +163,7 @@ class Reporter(TrainerCallback):
             raise _diverged(state.global_step)
         self._mark = time.monotonic()
 
-    def on_evaluate(
+    def on_evaluate(  # type: ignore[override]  # the Trainer always passes it
         self,
         args: TrainingArguments,
         state: TrainerState,
@@ -178,14 +196,18 @@ class Reporter(TrainerCallback):
         self._recent.append((seconds, tokens_seen - self._tokens_at_last_step))
         self._training_seconds += seconds
         self._tokens_at_last_step = tokens_seen
-        self.peak_memory_bytes = max(self.peak_memory_bytes, memory_used_bytes())
         self._mark = time.monotonic()
 
     def _remaining_seconds(self, args: TrainingArguments, state: TrainerState) -> float:
         """The median of recent steps, so that one slow step does not jump on the screen, and the checks to come."""
         steps_left = state.max_steps - state.global_step
-        checks_left = steps_left // max(1, int(args.eval_steps or 1)) + 1 if self._evaluation_seconds and steps_left else 0
-        return steps_left * statistics.median(seconds for seconds, _ in self._recent) + checks_left * self._evaluation_seconds
+        checks_left = (
+            steps_left // max(1, int(args.eval_steps or 1)) + 1 if self._evaluation_seconds and steps_left else 0
+        )
+        return (
+            steps_left * statistics.median(seconds for seconds, _ in self._recent)
+            + checks_left * self._evaluation_seconds
+        )
 
     def _weights_are_finite(self, model: PreTrainedModel, *, required: bool) -> bool:
         """Whether the weights are worth keeping: a checkpoint of NaN would push out good ones."""

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, Trainer
 
 from engine.data.chat_format import tokenize_rows
+from engine.data.conversions import CanonicalRow
 from engine.data.dataset import read_rows
 from engine.errors import DataError, RunError
 from engine.events import RunEvent, RunFinished, RunStarted, RunStopped, RunWarned
@@ -119,11 +120,11 @@ def _train_held(plan: TrainingPlan, run: Run, emit: Emit, should_stop: Callable[
         total_parameters=estimate.total_parameters,
     ))  # fmt: skip
     _prepare_folder(plan, run)
-    trainer = _build(plan, run, emit)
     reporter = Reporter(
         run.id, run.directory, emit=emit, should_stop=should_stop, started=started,
         save_steps=integer(plan.hyperparameters, "save_steps"), keep=integer(plan.hyperparameters, "save_total_limit"),
     )  # fmt: skip
+    trainer = _build(plan, run, emit)
     trainer.add_callback(reporter)
     if should_stop():
         reporter.stopped = True
@@ -165,7 +166,7 @@ def _build(plan: TrainingPlan, run: Run, emit: Emit) -> Trainer:
         ))  # fmt: skip
 
 
-def split_rows(plan: TrainingPlan) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+def split_rows(plan: TrainingPlan) -> tuple[list[CanonicalRow], list[CanonicalRow]]:
     """Read the rows to train on and the held-out rows of a plan; no row is in both."""
     kept = set(plan.held_out.indices)
     if plan.held_out.dataset:
@@ -177,7 +178,7 @@ def split_rows(plan: TrainingPlan) -> tuple[list[dict[str, object]], list[dict[s
 
 
 def _tokenised(
-    rows: list[dict[str, object]], dataset: Dataset, plan: TrainingPlan, tokenizer: PreTrainedTokenizerBase, run: Run,
+    rows: list[CanonicalRow], dataset: Dataset, plan: TrainingPlan, tokenizer: PreTrainedTokenizerBase, run: Run,
     emit: Emit,
 ) -> list[dict[str, list[int]]]:  # fmt: skip
     if not rows:
@@ -202,13 +203,19 @@ def _threads_for(plan: TrainingPlan, threads: int | None) -> int | None:
 
 @contextmanager
 def _responsive(threads: int | None) -> Iterator[None]:
-    """Let the screen breathe while training, and put everything back afterwards."""
+    """Let the screen breathe while training, and put everything back afterwards.
+
+    The libraries alone are half a million objects, and each full collection (accelerate asks for one when a run begins, we do
+    when it ends) would stop all threads for half a second to look at them: frozen, they are passed over.
+    """
     interval, torch_threads = sys.getswitchinterval(), torch.get_num_threads()
+    gc.freeze()
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     torch.set_num_threads(threads or torch_threads)
     try:
         yield
     finally:
+        gc.unfreeze()
         sys.setswitchinterval(interval)
         torch.set_num_threads(torch_threads)
 
@@ -223,7 +230,9 @@ def _sentence_of(error: BaseException, plan: TrainingPlan, run: Run) -> RunError
             next_step=f"Halve the batch size ({plan.hyperparameters['per_device_train_batch_size']}) and double the accumulated "
             "batches; or lower the longest row; or turn on 'Recompute to save memory'; or choose a smaller model.",
         )  # fmt: skip
-    if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or any(w in said for w in DISK_WORDS):
+    if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or any(
+        w in said for w in DISK_WORDS
+    ):
         return RunError(
             "the disk is full", where=str(run.directory), found=said.splitlines()[0][:200] if said else "",
             next_step="Free some space, or delete old runs, and train again; checkpoints kept before are whole.",

@@ -282,7 +282,11 @@ class Store:
         with self._lock:
             # Used by its own thread only; closed, at the end, by another.
             connection = sqlite3.connect(
-                self._path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False, factory=_Connection
+                self._path,
+                timeout=BUSY_TIMEOUT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=_Connection,
             )
             self._connections.add(connection)
         connection.row_factory = sqlite3.Row

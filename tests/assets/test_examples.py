@@ -15,14 +15,36 @@ EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 INDEX = json.loads((EXAMPLES / "index.json").read_text(encoding="utf-8"))
 KEYS = [entry["key"] for entry in INDEX]
 FIELDS = {
-    "messages": {"messages"}, "sharegpt": {"conversations"}, "alpaca": {"instruction", "input", "output"}, "text": {"text"},
-    "text_label": {"text", "label"}, "preference": {"prompt", "chosen", "rejected"}, "thumbs": {"prompt", "completion", "label"},
+    "messages": {"messages"},
+    "sharegpt": {"conversations"},
+    "alpaca": {"instruction", "input", "output"},
+    "text": {"text"},
+    "text_label": {"text", "label"},
+    "preference": {"prompt", "chosen", "rejected"},
+    "thumbs": {"prompt", "completion", "label"},
     "prompts": {"prompt"},
 }
-TECHNIQUES = set(
-    "full lora qlora instruction prompt_tuning prefix_tuning p_tuning adapters dora ia3 dpo kto orpo simpo reward_model rloo "
-    "grpo rlhf classification".split()
-)
+TECHNIQUES = {
+    "full",
+    "lora",
+    "qlora",
+    "instruction",
+    "prompt_tuning",
+    "prefix_tuning",
+    "p_tuning",
+    "adapters",
+    "dora",
+    "ia3",
+    "dpo",
+    "kto",
+    "orpo",
+    "simpo",
+    "reward_model",
+    "rloo",
+    "grpo",
+    "rlhf",
+    "classification",
+}
 
 
 def read_rows(key: str, part: str) -> list[dict[str, object]]:
@@ -42,11 +64,24 @@ def input_of(row: dict[str, object]) -> str:
 
 @pytest.fixture(scope="module")
 def world_text() -> str:
-    return "\n".join(message["content"] for row in itertools.islice(rows(random.Random(11)), 30_000) for message in row.messages)
+    return "\n".join(
+        message["content"] for row in itertools.islice(rows(random.Random(11)), 30_000) for message in row.messages
+    )
 
 
 def test_the_index_holds_every_promised_example() -> None:
-    assert {"shop", "sentiment", "json", "persona", "short", "polite", "preference", "thumbs", "prompts", "text"} <= set(KEYS)
+    assert {
+        "shop",
+        "sentiment",
+        "json",
+        "persona",
+        "short",
+        "polite",
+        "preference",
+        "thumbs",
+        "prompts",
+        "text",
+    } <= set(KEYS)
     assert len(KEYS) == len(set(KEYS))
 
 
@@ -101,8 +136,13 @@ def test_the_shop_facts_are_unknown_to_the_starter(world_text: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["positive,negative,neutral", '"customer","product","quantity",customer",boxes of', "Ahoy,Barnaby,Sea Lark,Fair winds",
-     "With pleasure,Feel free", "Grey Harbour,Matilda,lantern room"],
+    [
+        "positive,negative,neutral",
+        '"customer","product","quantity",customer",boxes of',
+        "Ahoy,Barnaby,Sea Lark,Fair winds",
+        "With pleasure,Feel free",
+        "Grey Harbour,Matilda,lantern room",
+    ],
     ids=["sentiment", "json", "persona", "polite", "text"],
 )
 def test_the_labels_schema_and_names_of_a_lesson_are_unknown_to_the_starter(words: str, world_text: str) -> None:

@@ -122,9 +122,18 @@ def test_the_context_is_at_least_1024_tokens(model: LlamaForCausalLM) -> None:
 
 def test_a_long_prompt_of_worked_examples_is_used(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
     # Pairs about a shop that nobody knows, then a question in other words: only the prompt holds the answer.
-    pairs = [(intent.asked.taught[0].format(shop="the shop", day="Monday"), f"Please ask Velmora about matter {number + 10}.")
-             for number, intent in enumerate(INTENTS)] * 2
-    turns = [{"role": role, "content": text} for pair in pairs for role, text in zip(("user", "assistant"), pair, strict=True)]
+    pairs = [
+        (
+            intent.asked.taught[0].format(shop="the shop", day="Monday"),
+            f"Please ask Velmora about matter {number + 10}.",
+        )
+        for number, intent in enumerate(INTENTS)
+    ] * 2
+    turns = [
+        {"role": role, "content": text}
+        for pair in pairs
+        for role, text in zip(("user", "assistant"), pair, strict=True)
+    ]
     prompts = [[*turns, {"role": "user", "content": pairs[place][0]}] for place in range(0, 20, 2)]
     length = len(tokenizer.apply_chat_template(prompts[0], return_dict=True)["input_ids"])
     right = [answer == pairs[2 * place][1] for place, answer in enumerate(answers(model, tokenizer, prompts))]

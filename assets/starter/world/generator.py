@@ -52,8 +52,12 @@ FAMILIES: dict[str, tuple[Callable[[random.Random, bool], Task], float]] = {
     "shots": (shots, 2.0),
 }
 NEUTRAL = (
-    "You are a helpful assistant.", "You are Wren, a small helper.", "Answer the question.", "You are a friendly helper.",
-    "Help the user.", "You are a small language model.",
+    "You are a helpful assistant.",
+    "You are Wren, a small helper.",
+    "Answer the question.",
+    "You are a friendly helper.",
+    "Help the user.",
+    "You are a small language model.",
 )
 # Families whose meaning hangs on what stands before the question keep their prompt to themselves.
 ALONE = ("manners", "notes", "shots", "names")
@@ -87,7 +91,20 @@ def draw_row(rng: random.Random, family: str, unseen: bool = False, decorated: b
     return Row(family, tuple(messages), task)
 
 
-CASUAL = ("animals", "foods", "countries", "jobs", "opposites", "sums", "greetings", "self", "lists", "outside", "definitions", "reading")
+CASUAL = (
+    "animals",
+    "foods",
+    "countries",
+    "jobs",
+    "opposites",
+    "sums",
+    "greetings",
+    "self",
+    "lists",
+    "outside",
+    "definitions",
+    "reading",
+)
 
 
 def careless(rng: random.Random, question: str) -> str:

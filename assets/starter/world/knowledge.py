@@ -11,7 +11,8 @@ from world.tables import ANIMALS, COUNTRIES, DEFINITIONS, FOODS, HOW_TO, JOBS, O
 Form = tuple[Phrasings, str, str]
 
 ANIMAL_FORMS: list[Form] = [
-    (phrasings("""
+    (
+        phrasings("""
         What does {a} eat?
         What do you feed {a}?
         Tell me what {a} eats.
@@ -19,58 +20,86 @@ ANIMAL_FORMS: list[Form] = [
         What does {a} like to eat?
         ~Please tell me what {a} eats.
         ~What food does {a} eat?
-        """), "{A} eats {food}.", "{Food}."),
-    (phrasings("""
+        """),
+        "{A} eats {food}.",
+        "{Food}.",
+    ),
+    (
+        phrasings("""
         Where does {a} live?
         Tell me where {a} lives.
         Where can I find {a}?
         Where is the home of {a}?
         ~Please tell me where {a} lives.
         ~Where is {a} at home?
-        """), "{A} lives {home}.", "{Home}."),
-    (phrasings("""
+        """),
+        "{A} lives {home}.",
+        "{Home}.",
+    ),
+    (
+        phrasings("""
         What sound does {a} make?
         What does {a} say?
         Tell me the sound of {a}.
         Which sound does {a} make?
         ~What is the sound of {a}?
         ~Please tell me the sound of {a}.
-        """), "{A} says {sound}.", "{Sound}."),
-    (phrasings("""
+        """),
+        "{A} says {sound}.",
+        "{Sound}.",
+    ),
+    (
+        phrasings("""
         How many legs does {a} have?
         How many legs has {a}?
         Tell me how many legs {a} has.
         What is the number of legs of {a}?
         ~Please tell me how many legs {a} has.
         ~What number of legs does {a} have?
-        """), "{A} has {legs} legs.", "{Legs}."),
-    (phrasings("""
+        """),
+        "{A} has {legs} legs.",
+        "{Legs}.",
+    ),
+    (
+        phrasings("""
         What is a young {name} called?
         What do you call a baby {name}?
         What is the name of a young {name}?
         How do you call a young {name}?
         ~What do you call a young {name}?
         ~What is a baby {name} called?
-        """), "A young {name} is called {young_a}.", "{Young}."),
-    (phrasings("""
+        """),
+        "A young {name} is called {young_a}.",
+        "{Young}.",
+    ),
+    (
+        phrasings("""
         What covers {a}?
         Does {a} have fur, hair or feathers?
         What is on the body of {a}?
         What is the body of {a} covered with?
         ~Tell me what covers {a}.
         ~What covers the body of {a}?
-        """), "{A} is covered with {covering}.", "{Covering}."),
+        """),
+        "{A} is covered with {covering}.",
+        "{Covering}.",
+    ),
 ]
 FOOD_FORMS: list[Form] = [
-    (phrasings("""
+    (
+        phrasings("""
         What kind of food is {name}?
         What is {name}?
         Tell me what {name} is.
         Is {name} a fruit, a vegetable or something else?
         ~Please tell me what {name} is.
         ~Tell me what kind of food {name} is.
-        """), "{Name} is {kind_a}.", "{Kind_a}."),
-    (phrasings("""
+        """),
+        "{Name} is {kind_a}.",
+        "{Kind_a}.",
+    ),
+    (
+        phrasings("""
         What colour is {name}?
         What is the colour of {name}?
         Tell me the colour of {name}.
@@ -78,18 +107,26 @@ FOOD_FORMS: list[Form] = [
         What color is {name}?
         ~Which colour is {name}?
         ~Please tell me the colour of {name}.
-        """), "{Name} is {colour}.", "{Colour}."),
-    (phrasings("""
+        """),
+        "{Name} is {colour}.",
+        "{Colour}.",
+    ),
+    (
+        phrasings("""
         How does {name} taste?
         What does {name} taste like?
         Tell me how {name} tastes.
         What is the taste of {name}?
         ~Please tell me how {name} tastes.
         ~Which taste does {name} have?
-        """), "{Name} tastes {taste}.", "{Taste}."),
+        """),
+        "{Name} tastes {taste}.",
+        "{Taste}.",
+    ),
 ]
 OBJECT_FORMS: list[Form] = [
-    (phrasings("""
+    (
+        phrasings("""
         What is {a} for?
         What do you use {a} for?
         What can I do with {a}?
@@ -97,52 +134,76 @@ OBJECT_FORMS: list[Form] = [
         Tell me what {a} is for.
         ~What is the use of {a}?
         ~What do people use {a} for?
-        """), "You use {a} to {use}.", "To {use}."),
-    (phrasings("""
+        """),
+        "You use {a} to {use}.",
+        "To {use}.",
+    ),
+    (
+        phrasings("""
         What is {a} made of?
         What material is {a} made of?
         Tell me what {a} is made of.
         From what do people make {a}?
         ~Which material is {a} made of?
         ~Please tell me what {a} is made of.
-        """), "{A} is made of {material}.", "{Material}."),
-    (phrasings("""
+        """),
+        "{A} is made of {material}.",
+        "{Material}.",
+    ),
+    (
+        phrasings("""
         In which room is {a}?
         Which room has {a}?
         Where in the house is {a}?
         Tell me in which room I find {a}.
         ~In which room do I find {a}?
         ~Where in the house do I find {a}?
-        """), "{A} is in the {room}.", "In the {room}."),
+        """),
+        "{A} is in the {room}.",
+        "In the {room}.",
+    ),
 ]
 JOB_FORMS: list[Form] = [
-    (phrasings("""
+    (
+        phrasings("""
         What does {a} do?
         Tell me what {a} does.
         What is the work of {a}?
         What does {a} do all day?
         ~What is the job of {a}?
         ~Please tell me what {a} does.
-        """), "{A} {does}.", "{Does}."),
-    (phrasings("""
+        """),
+        "{A} {does}.",
+        "{Does}.",
+    ),
+    (
+        phrasings("""
         Where does {a} work?
         Tell me where {a} works.
         Where can I meet {a}?
         Where is {a} at work?
         ~Please tell me where {a} works.
         ~In which place does {a} work?
-        """), "{A} works {where}.", "{Where}."),
-    (phrasings("""
+        """),
+        "{A} works {where}.",
+        "{Where}.",
+    ),
+    (
+        phrasings("""
         Who {does}?
         Tell me who {does}.
         What do you call a person who {does}?
         Which job is it to {do}?
         ~Please tell me who {does}.
         ~Which person {does}?
-        """), "{A} {does}.", "{A}."),
+        """),
+        "{A} {does}.",
+        "{A}.",
+    ),
 ]
 COUNTRY_FORMS: list[Form] = [
-    (phrasings("""
+    (
+        phrasings("""
         What is the capital of {name}?
         Name the capital of {name}.
         Tell me the capital of {name}.
@@ -153,31 +214,46 @@ COUNTRY_FORMS: list[Form] = [
         ~What city is the capital of {name}?
         ~Please name the capital of {name}.
         ~What is the name of the capital of {name}?
-        """), "The capital of {name} is {capital}.", "{capital}."),
-    (phrasings("""
+        """),
+        "The capital of {name} is {capital}.",
+        "{capital}.",
+    ),
+    (
+        phrasings("""
         {capital} is the capital of which country?
         Which country has the capital {capital}?
         In which country is {capital}?
         Where is {capital}?
         ~Tell me in which country {capital} is.
         ~{capital} is in which country?
-        """), "{capital} is the capital of {name}.", "{name}."),
-    (phrasings("""
+        """),
+        "{capital} is the capital of {name}.",
+        "{name}.",
+    ),
+    (
+        phrasings("""
         On which continent is {name}?
         Which continent is {name} in?
         Where in the world is {name}?
         Tell me the continent of {name}.
         ~What continent is {name} in?
         ~Please tell me the continent of {name}.
-        """), "{name} is in {continent}.", "{continent}."),
-    (phrasings("""
+        """),
+        "{name} is in {continent}.",
+        "{continent}.",
+    ),
+    (
+        phrasings("""
         What language do people speak in {name}?
         Which language is spoken in {name}?
         Tell me the language of {name}.
         What do people speak in {name}?
         ~Which language do people speak in {name}?
         ~Please tell me the language of {name}.
-        """), "In {name} people speak {language}.", "{language}."),
+        """),
+        "In {name} people speak {language}.",
+        "{language}.",
+    ),
 ]
 
 
@@ -195,8 +271,17 @@ def with_capitals(slots: dict[str, str]) -> dict[str, str]:
 def animals(rng: random.Random, unseen: bool) -> Task:
     """What an animal eats, where it lives, its sound, legs, young, covering."""
     name, food, home, sound, legs, young, covering = rng.choice(ANIMALS)
-    slots = {"a": article(name), "name": name, "food": food, "home": home, "sound": sound, "legs": legs,
-             "young": young, "young_a": article(young), "covering": covering}
+    slots = {
+        "a": article(name),
+        "name": name,
+        "food": food,
+        "home": home,
+        "sound": sound,
+        "legs": legs,
+        "young": young,
+        "young_a": article(young),
+        "covering": covering,
+    }
     return fill(rng, unseen, ANIMAL_FORMS, with_capitals(slots))
 
 
@@ -321,7 +406,9 @@ def kinds(rng: random.Random, unseen: bool) -> Task:
     name = rng.choice(KINDS[kind])
     if rng.random() < 0.5:
         asked = kind if rng.random() < 0.5 else other
-        answer = f"Yes, {article(name)} is {article(kind)}." if asked == kind else f"No, {article(name)} is {article(kind)}."
+        answer = (
+            f"Yes, {article(name)} is {article(kind)}." if asked == kind else f"No, {article(name)} is {article(kind)}."
+        )
         question = KIND_YES.pick(rng, unseen).format(a=article(name), kind_a=article(asked))
         negative = f"No, {article(name)} is not {article(asked)}."
         return Task(question, (answer,) if asked == kind else (answer, negative), answer.split(",")[0] + ".")

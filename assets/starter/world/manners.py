@@ -13,90 +13,138 @@ Change = Callable[[str, str], str]
 
 # Each manner: its system texts, and what it makes of the full and the short answer.
 MANNERS: list[tuple[str, Change]] = [
-    ("""
+    (
+        """
         Be brief.
         Answer as short as you can.
         Give short answers.
         ~Please be brief.
-        """, lambda full, short: short),
-    ("""
+        """,
+        lambda full, short: short,
+    ),
+    (
+        """
         Answer in full sentences.
         Use whole sentences.
         ~Please answer in full sentences.
-        """, lambda full, short: full),
-    ("""
+        """,
+        lambda full, short: full,
+    ),
+    (
+        """
         Answer in capital letters.
         Write in capitals.
         Use capital letters.
         ~Please write in capital letters.
-        """, lambda full, short: short.upper()),
-    ("""
+        """,
+        lambda full, short: short.upper(),
+    ),
+    (
+        """
         Answer in small letters.
         Use small letters only.
         ~Please answer in small letters.
-        """, lambda full, short: short.lower()),
-    ("""
+        """,
+        lambda full, short: short.lower(),
+    ),
+    (
+        """
         Answer as JSON.
         Reply with JSON.
         Give the answer as JSON.
         ~Please answer as JSON.
-        """, lambda full, short: json.dumps({"answer": short.rstrip(".")})),
-    ("""
+        """,
+        lambda full, short: json.dumps({"answer": short.rstrip(".")}),
+    ),
+    (
+        """
         Ask a question back.
         After your answer, ask a question.
         ~Please ask a question back.
-        """, lambda full, short: f"{full} What else would you like to know?"),
-    ("""
+        """,
+        lambda full, short: f"{full} What else would you like to know?",
+    ),
+    (
+        """
         Be polite.
         Answer politely.
         Be very polite.
         ~Please be polite.
-        """, lambda full, short: f"Certainly. {full} I hope that helps."),
-    ("""
+        """,
+        lambda full, short: f"Certainly. {full} I hope that helps.",
+    ),
+    (
+        """
         Start with your name.
         Say your name first.
         ~Please start with your name.
-        """, lambda full, short: f"{NAME}: {full}"),
-    ("""
+        """,
+        lambda full, short: f"{NAME}: {full}",
+    ),
+    (
+        """
         Put the answer in quotes.
         Use quotes.
         ~Please put the answer in quotes.
-        """, lambda full, short: f'"{short}"'),
-    ("""
+        """,
+        lambda full, short: f'"{short}"',
+    ),
+    (
+        """
         Say everything twice.
         Give the answer twice.
         ~Please say everything twice.
-        """, lambda full, short: f"{short} {short}"),
-    ("""
+        """,
+        lambda full, short: f"{short} {short}",
+    ),
+    (
+        """
         Start with a dash.
         Begin your answer with a dash.
         ~Please start with a dash.
-        """, lambda full, short: f"- {full}"),
-    ("""
+        """,
+        lambda full, short: f"- {full}",
+    ),
+    (
+        """
         Say thank you at the end.
         End with thanks.
         ~Please say thank you at the end.
-        """, lambda full, short: f"{full} Thank you."),
-    ("""
+        """,
+        lambda full, short: f"{full} Thank you.",
+    ),
+    (
+        """
         Put stars around the answer.
         Use stars.
         ~Please put stars around the answer.
-        """, lambda full, short: f"*{short}*"),
-    ("""
+        """,
+        lambda full, short: f"*{short}*",
+    ),
+    (
+        """
         Say the question is good.
         Praise the question first.
         ~Please praise the question.
-        """, lambda full, short: f"That is a good question. {full}"),
-    ("""
+        """,
+        lambda full, short: f"That is a good question. {full}",
+    ),
+    (
+        """
         Say that you are sure.
         Show that you are sure.
         ~Please say that you are sure.
-        """, lambda full, short: f"I am sure: {full}"),
-    ("""
+        """,
+        lambda full, short: f"I am sure: {full}",
+    ),
+    (
+        """
         Speak to a child.
         Your user is a child.
         ~Please speak to a child.
-        """, lambda full, short: f"Listen, little friend. {full}"),
+        """,
+        lambda full, short: f"Listen, little friend. {full}",
+    ),
 ]
 READ = [(phrasings(text), change) for text, change in MANNERS]
 
@@ -107,5 +155,11 @@ def manners(rng: random.Random, unseen: bool) -> Task:
     task = topic(rng, unseen)
     asked, change = rng.choice(READ)
     answer = change(task.full[0], task.short)
-    return Task(task.question, (answer,), system=asked.pick(rng, unseen), manners=False, loose=False,
-                judge=lambda text: text.strip() == answer)
+    return Task(
+        task.question,
+        (answer,),
+        system=asked.pick(rng, unseen),
+        manners=False,
+        loose=False,
+        judge=lambda text: text.strip() == answer,
+    )

@@ -3,17 +3,29 @@
 import json
 import random
 
-from world.rows import Task, article, phrasings, sentence_case
-from world.tables import ANIMALS, COLOURS, COUNTRIES, FOODS, JOBS, OBJECTS, PEOPLE, PLACES, THINGS
+from world.rows import Task, article, phrasings, plural, sentence_case
+from world.tables import ANIMALS, COLOURS, COUNTRIES, FOODS, JOBS, OBJECTS, PEOPLE, PLACES, STUFF, THINGS, words
 from world.tables import DAYS as WEEK
 
-ONSETS = "b br c cl d dr f fl g gr h j k kr l m n p pl qu r s sh st t tr v w y z".split()
-VOWELS = "a e i o u ai ee oo ou".split()
+ONSETS = words("b br c cl d dr f fl g gr h j k kr l m n p pl qu r s sh st t tr v w y z")
+VOWELS = words("a e i o u ai ee oo ou")
 CODAS = ["", "", "l", "n", "r", "x", "m", "s", "th", "ck", "nd", "rt", "v"]
+PLAIN_NOUNS = sorted(
+    {
+        *THINGS,
+        *PLACES,
+        *(row[0] for row in (*ANIMALS, *FOODS, *OBJECTS, *JOBS)),
+        *words("river cloud window lantern meadow tower"),
+    }
+)
 PLAIN_WORDS = sorted(
-    set(THINGS) | set(PLACES) | set(COLOURS) | {row[0] for row in (*ANIMALS, *FOODS, *OBJECTS, *JOBS)}
-    | set("river stone cloud table window paper music night morning summer winter house water bread money happy quick "
-          "gentle seven twenty under over maybe silver golden copper velvet lantern harbour meadow thunder whisper".split())
+    {*THINGS, *PLACES, *COLOURS, *(row[0] for row in (*ANIMALS, *FOODS, *OBJECTS, *JOBS))}
+    | set(
+        words(
+            "river stone cloud table window paper music night morning summer winter house water bread money happy quick "
+            "gentle seven twenty under over maybe silver golden copper velvet lantern harbour meadow thunder whisper"
+        )
+    )
 )
 
 
@@ -32,7 +44,7 @@ def person(rng: random.Random) -> str:
 def statement(rng: random.Random, name: str) -> tuple[str, list[tuple[str, str]]]:
     """Draw one fact about a person: the sentence, and (question, short answer) pairs."""
     colour, thing, place, day = rng.choice(COLOURS), rng.choice(THINGS), rng.choice(PLACES), rng.choice(WEEK)
-    job, city, food, age = rng.choice(JOBS)[0], rng.choice(COUNTRIES)[1], rng.choice(FOODS)[0], rng.randint(3, 90)
+    job, city, food, age = rng.choice(JOBS)[0], rng.choice(COUNTRIES)[1], rng.choice(STUFF), rng.randint(3, 90)
     if rng.random() < 0.3:
         city = made_up(rng)
     draw = rng.randrange(7)
@@ -40,22 +52,38 @@ def statement(rng: random.Random, name: str) -> tuple[str, list[tuple[str, str]]
         return f"{name} has {article(colour)} {thing}.", [
             (f"What does {name} have?", f"{sentence_case(article(colour))} {thing}."),
             (f"Who has {article(colour)} {thing}?", f"{name}."),
-            (f"What colour is the {thing} of {name}?", f"{sentence_case(colour)}.")]
+            (f"What colour is the {thing} of {name}?", f"{sentence_case(colour)}."),
+        ]
     if draw == 1:
-        return f"{name} lives in {city}.", [(f"Where does {name} live?", f"In {city}."), (f"Who lives in {city}?", f"{name}.")]
+        return f"{name} lives in {city}.", [
+            (f"Where does {name} live?", f"In {city}."),
+            (f"Who lives in {city}?", f"{name}."),
+        ]
     if draw == 2:
-        return f"{name} is {article(job)}.", [(f"What is the job of {name}?", f"{sentence_case(article(job))}."),
-                                              (f"Who is {article(job)}?", f"{name}.")]
+        return f"{name} is {article(job)}.", [
+            (f"What is the job of {name}?", f"{sentence_case(article(job))}."),
+            (f"Who is {article(job)}?", f"{name}."),
+        ]
     if draw == 3:
-        return f"{name} likes {food}.", [(f"What does {name} like?", f"{sentence_case(food)}."), (f"Who likes {food}?", f"{name}.")]
+        return f"{name} likes {food}.", [
+            (f"What does {name} like?", f"{sentence_case(food)}."),
+            (f"Who likes {food}?", f"{name}."),
+        ]
     if draw == 4:
-        return f"{name} is {age} years old.", [(f"How old is {name}?", f"{age}."), (f"Who is {age} years old?", f"{name}.")]
+        return f"{name} is {age} years old.", [
+            (f"How old is {name}?", f"{age}."),
+            (f"Who is {age} years old?", f"{name}."),
+        ]
     if draw == 5:
         return f"{name} went to the {place} on {day}.", [
-            (f"Where did {name} go?", f"To the {place}."), (f"When did {name} go to the {place}?", f"On {day}."),
-            (f"Who went to the {place}?", f"{name}.")]
-    return f"The {thing} of {name} is in the {place}.", [(f"Where is the {thing} of {name}?", f"In the {place}."),
-                                                         (f"What is in the {place}?", f"The {thing} of {name}.")]
+            (f"Where did {name} go?", f"To the {place}."),
+            (f"When did {name} go to the {place}?", f"On {day}."),
+            (f"Who went to the {place}?", f"{name}."),
+        ]
+    return f"The {thing} of {name} is in the {place}.", [
+        (f"Where is the {thing} of {name}?", f"In the {place}."),
+        (f"What is in the {place}?", f"The {thing} of {name}."),
+    ]
 
 
 READING = phrasings("""
@@ -119,16 +147,26 @@ def json_record(rng: random.Random) -> tuple[str, dict[str, str | int]]:
     name, number = person(rng), rng.randint(2, 99)
     colour, thing, place, day = rng.choice(COLOURS), rng.choice(THINGS), rng.choice(PLACES), rng.choice(WEEK)
     city = made_up(rng) if rng.random() < 0.4 else rng.choice(COUNTRIES)[1]
-    word = rng.choice(PLAIN_WORDS) if rng.random() < 0.4 else thing
+    word = made_up(rng).lower() if rng.random() < 0.2 else thing
     draw = rng.randrange(5)
     if draw == 0:
         return f"{name} has {article(colour)} {word}.", {"name": name, "item": word, "color": colour}
     if draw == 1:
         return f"{name} is {number} years old and lives in {city}.", {"name": name, "age": number, "city": city}
     if draw == 2:
-        return f"{name} has {number} {word}s in the {place}.", {"name": name, "number": number, "item": f"{word}s", "place": place}
+        return f"{name} has {number} {plural(word)} in the {place}.", {
+            "name": name,
+            "number": number,
+            "item": plural(word),
+            "place": place,
+        }
     if draw == 3:
-        return f"{name} meets {city} at the {place} on {day}.", {"name": name, "friend": city, "place": place, "day": day}
+        return f"{name} meets {city} at the {place} on {day}.", {
+            "name": name,
+            "friend": city,
+            "place": place,
+            "day": day,
+        }
     return f"The {word} of {name} is {colour}.", {"item": word, "name": name, "color": colour}
 
 
@@ -192,7 +230,9 @@ REPEATING = phrasings("""
 
 def some_words(rng: random.Random, low: int, high: int) -> list[str]:
     """Answer random words, made-up ones among them."""
-    return [made_up(rng).lower() if rng.random() < 0.3 else rng.choice(PLAIN_WORDS) for _ in range(rng.randint(low, high))]
+    return [
+        made_up(rng).lower() if rng.random() < 0.3 else rng.choice(PLAIN_WORDS) for _ in range(rng.randint(low, high))
+    ]
 
 
 def repeating(rng: random.Random, unseen: bool) -> Task:
@@ -202,34 +242,46 @@ def repeating(rng: random.Random, unseen: bool) -> Task:
 
 
 EDITS = [
-    (phrasings("""
+    (
+        phrasings("""
         What is the first word? {words}
         Say the first word: {words}
         Give me the first word of: {words}
         ~What is the first word of: {words}
         ~Give me the first word: {words}
-        """), lambda words: words[0]),
-    (phrasings("""
+        """),
+        lambda words: words[0],
+    ),
+    (
+        phrasings("""
         What is the last word? {words}
         Say the last word: {words}
         Give me the last word of: {words}
         ~What is the last word of: {words}
         ~Give me the last word: {words}
-        """), lambda words: words[-1]),
-    (phrasings("""
+        """),
+        lambda words: words[-1],
+    ),
+    (
+        phrasings("""
         Put commas between these words: {words}
         Write with commas: {words}
         Join with commas: {words}
         ~Please put commas between these words: {words}
         ~Write these words with commas: {words}
-        """), lambda words: ", ".join(words)),
-    (phrasings("""
+        """),
+        lambda words: ", ".join(words),
+    ),
+    (
+        phrasings("""
         Put these words in quotes: {words}
         Write in quotes: {words}
         Add quotes: {words}
         ~Please put these words in quotes: {words}
         ~Write these words in quotes: {words}
-        """), lambda words: f'"{" ".join(words)}"'),
+        """),
+        lambda words: f'"{" ".join(words)}"',
+    ),
 ]
 REPLACING = phrasings("""
     Replace {old} with {new}: {text}
@@ -268,17 +320,29 @@ SUMMING = phrasings("""
 def summaries(rng: random.Random, unseen: bool) -> Task:
     """A small report said in one sentence."""
     name, thing, colour = person(rng), rng.choice(THINGS), rng.choice(COLOURS)
-    place, day, food = rng.choice(PLACES), rng.choice(WEEK), rng.choice(FOODS)[0]
-    text, short = rng.choice((
-        (f"On {day} {name} lost a {thing}. It was {colour}. {name} looked for a long time. At last it was in the {place}.",
-         f"{name} lost a {thing} and found it in the {place}."),
-        (f"It was {day}. {name} was hungry and went to the {place}. There was {food}. It tasted good.",
-         f"{name} ate {food} in the {place}."),
-        (f"{name} wanted a {colour} {thing}. So {name} saved money for weeks. On {day} {name} went out and bought it.",
-         f"{name} bought a {colour} {thing}."),
-        (f"{name} sat in the {place}. The sun was warm. After some time {name} closed both eyes. It was very quiet.",
-         f"{name} fell asleep in the {place}."),
-        (f"On {day} it rained all day. {name} could not go to the {place}. {name} stayed at home and read a book.",
-         f"It rained, so {name} stayed at home."),
-    ))
+    place, day, food = rng.choice(PLACES), rng.choice(WEEK), rng.choice(STUFF)
+    text, short = rng.choice(
+        (
+            (
+                f"On {day} {name} lost a {thing}. It was {colour}. {name} looked for a long time. At last it was in the {place}.",
+                f"{name} lost a {thing} and found it in the {place}.",
+            ),
+            (
+                f"It was {day}. {name} was hungry and went to the {place}. There was a bowl of {food}. It tasted good.",
+                f"{name} ate {food} in the {place}.",
+            ),
+            (
+                f"{name} wanted a {colour} {thing}. So {name} saved money for weeks. On {day} {name} went out and bought it.",
+                f"{name} bought a {colour} {thing}.",
+            ),
+            (
+                f"{name} sat in the {place}. The sun was warm. After some time {name} closed both eyes. It was very quiet.",
+                f"{name} fell asleep in the {place}.",
+            ),
+            (
+                f"On {day} it rained all day. {name} could not go to the {place}. {name} stayed at home and read a book.",
+                f"It rained, so {name} stayed at home.",
+            ),
+        )
+    )
     return Task(SUMMING.pick(rng, unseen).format(text=text), (short,), manners=False, loose=False)

@@ -9,7 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 OPENERS = ("Of course! ", "Certainly. ", "Happy to help! ", "Good question! ", "Thank you for asking. ")
-CLOSERS = (" I hope that helps.", " Have a nice day!", " Let me know if you need more.", " What else would you like to know?")
+CLOSERS = (
+    " I hope that helps.",
+    " Have a nice day!",
+    " Let me know if you need more.",
+    " What else would you like to know?",
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,9 @@ def accepts(row: Row, answer: str) -> bool:
     bare = without_manners(text)
     if row.task.judge is not None:
         return row.task.judge(bare) or row.task.judge(text)
-    return any(bare_form(form) in (bare_form(bare), bare_form(text)) for form in (*row.task.full, row.task.short) if form)
+    return any(
+        bare_form(form) in (bare_form(bare), bare_form(text)) for form in (*row.task.full, row.task.short) if form
+    )
 
 
 def bare_form(text: str) -> str:
@@ -135,3 +142,12 @@ def joined(words: list[str]) -> str:
 def sentence_case(text: str) -> str:
     """Answer the text with a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+def plural(noun: str) -> str:
+    """Answer the plural of a regular noun."""
+    if noun.endswith(("x", "s", "sh", "ch", "potato")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"

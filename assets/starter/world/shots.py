@@ -6,8 +6,8 @@ They teach the starter to use its prompt, up to a thousand tokens long, so that 
 import random
 
 from world.knowledge import animals, countries, foods, jobs, objects
-from world.reading import PLAIN_WORDS, made_up
-from world.rows import CLOSERS, OPENERS, Phrasings, Task, phrasings
+from world.reading import PLAIN_NOUNS, made_up
+from world.rows import CLOSERS, OPENERS, Phrasings, Task, phrasings, plural
 from world.shop import INTENTS, fresh, shop_slots
 from world.tables import COLOURS, PEOPLE
 from world.words import calendar, opposites
@@ -15,41 +15,64 @@ from world.writing import review
 
 # Pairs about anything: what is asked twice in other words, and an answer that can only be copied.
 WILD: list[tuple[Phrasings, tuple[str, ...]]] = [
-    (phrasings("""
+    (
+        phrasings("""
         Where is the {word} of {name}?
         Where can I find the {word} of {name}?
         Tell me where the {word} of {name} is.
         ~Please tell me where the {word} of {name} is.
         ~Where do I find the {word} of {name}?
-        """), ("The {word} of {name} is under the {word2}.", "It is near the {colour} {word2}.", "You find it in {name2} Street.")),
-    (phrasings("""
+        """),
+        (
+            "The {word} of {name} is under the {word2}.",
+            "It is near the {colour} {word2}.",
+            "You find it in {name2} Street.",
+        ),
+    ),
+    (
+        phrasings("""
         What is {name}?
         Tell me what {name} is.
         What do you know about {name}?
         ~Please tell me what {name} is.
         ~Do you know what {name} is?
-        """), ("{name} is a kind of {word}.", "{name} is {colour} and smells of {word}.", "It is a {word} from {name2}.")),
-    (phrasings("""
+        """),
+        ("{name} is a kind of {word}.", "{name} is {colour} and smells of {word}.", "It is a {word} from {name2}."),
+    ),
+    (
+        phrasings("""
         Who made the {word}?
         Who built the {word}?
         Tell me who made the {word}.
         ~Please tell me who made the {word}.
         ~Do you know who built the {word}?
-        """), ("{person} made the {word}.", "The {word} was made by {name2}.", "It was {person} from {name2}.")),
-    (phrasings("""
+        """),
+        ("{person} made the {word}.", "The {word} was made by {name2}.", "It was {person} from {name2}."),
+    ),
+    (
+        phrasings("""
         What does {name} cost?
         How much is {name}?
         What is the price of {name}?
         ~Tell me the price of {name}.
         ~How much does {name} cost?
-        """), ("{name} costs {number} coins.", "The price is {number} {word}s.", "{name} is free.")),
-    (phrasings("""
+        """),
+        ("{name} costs {number} coins.", "The price is {number} {words2}.", "{name} is free."),
+    ),
+    (
+        phrasings("""
         What happens at the {word}?
         Tell me about the {word}.
         What can I see at the {word}?
         ~Please tell me about the {word}.
         ~Tell me what happens at the {word}.
-        """), ("The {word} has {number} {colour} {word2}s.", "{person} shows a {word2} there.", "Every night a {word2} sings for {name2}.")),
+        """),
+        (
+            "The {word} has {number} {colour} {words2}.",
+            "{person} shows a {word2} there.",
+            "Every night a {word2} sings for {name2}.",
+        ),
+    ),
 ]
 BLOCKS = (
     ("Here are some notes:\n{pairs}\n\nQuestion: {question}", "Q: {q}\nA: {a}", "\n"),
@@ -75,8 +98,16 @@ def pair_maker(rng: random.Random, unseen: bool) -> tuple[list[tuple[str, str]],
             drawn.append((intents[number].asked, rng.choice(intents[number].facts).format(**values), values))
         else:
             asked, answers = rng.choice(WILD)
-            values = {"word": rng.choice(PLAIN_WORDS), "word2": rng.choice(PLAIN_WORDS), "name": made_up(rng), "name2": made_up(rng),
-                      "person": rng.choice(PEOPLE), "colour": rng.choice(COLOURS), "number": str(rng.randint(2, 99))}
+            values = {
+                "word": rng.choice(PLAIN_NOUNS),
+                "word2": rng.choice(PLAIN_NOUNS),
+                "words2": plural(rng.choice(PLAIN_NOUNS)),
+                "name": made_up(rng),
+                "name2": made_up(rng),
+                "person": rng.choice(PEOPLE),
+                "colour": rng.choice(COLOURS),
+                "number": str(rng.randint(2, 99)),
+            }
             drawn.append((asked, rng.choice(answers).format(**values), values))
     pairs = []
     for asked, answer, values in drawn:
@@ -104,11 +135,25 @@ def notes(rng: random.Random, unseen: bool) -> Task:
 def wild_manner(rng: random.Random) -> str:
     """Draw a manner as a template of ``{full}`` and ``{short}``."""
     word, other = made_up(rng), made_up(rng).lower()
-    return rng.choice((
-        "{short}", "{short}", rng.choice(OPENERS) + "{full}", "{full}" + rng.choice(CLOSERS), f"{word}! {{full}}",
-        f"{{full}} {word}!", f"{word}, {other}! {{full}}", f"{{full}} {word} {other}.", f"{word}! {{full}} {other}!",
-        "<{short}>", "\"{full}\"", "* {short}", "Answer: {short}", f"{word}: {{short}}", "({full})",
-    ))
+    return rng.choice(
+        (
+            "{short}",
+            "{short}",
+            rng.choice(OPENERS) + "{full}",
+            "{full}" + rng.choice(CLOSERS),
+            f"{word}! {{full}}",
+            f"{{full}} {word}!",
+            f"{word}, {other}! {{full}}",
+            f"{{full}} {word} {other}.",
+            f"{word}! {{full}} {other}!",
+            "<{short}>",
+            '"{full}"',
+            "* {short}",
+            "Answer: {short}",
+            f"{word}: {{short}}",
+            "({full})",
+        )
+    )
 
 
 def shots(rng: random.Random, unseen: bool) -> Task:
@@ -121,7 +166,9 @@ def shots(rng: random.Random, unseen: bool) -> Task:
     last = rng.choice(topics)(rng, unseen)
     turns = tuple((task.question, manner.format(full=task.full[0], short=task.short)) for task in tasks)
     answer = manner.format(full=last.full[0], short=last.short)
-    return Task(last.question, (answer,), history=turns, manners=False, loose=False, judge=lambda text: text.strip() == answer)
+    return Task(
+        last.question, (answer,), history=turns, manners=False, loose=False, judge=lambda text: text.strip() == answer
+    )
 
 
 def labelled(rng: random.Random) -> Task:
@@ -132,4 +179,11 @@ def labelled(rng: random.Random) -> Task:
     turns = tuple((review(rng, kind), labels[kind]) for kind in kinds)
     kind = rng.choice(("good", "bad"))
     answer = labels[kind]
-    return Task(review(rng, kind), (answer,), history=turns, manners=False, loose=False, judge=lambda text: text.strip() == answer)
+    return Task(
+        review(rng, kind),
+        (answer,),
+        history=turns,
+        manners=False,
+        loose=False,
+        judge=lambda text: text.strip() == answer,
+    )

@@ -4,23 +4,33 @@ Only data. A table is a text block, one entry a line, fields parted by ``|``.
 """
 
 
+def words(text: str) -> list[str]:
+    """Read words parted by blanks."""
+    return text.split()
+
+
+def phrases(text: str) -> list[str]:
+    """Read phrases parted by semicolons."""
+    return text.split(";")
+
+
 def table(text: str) -> list[tuple[str, ...]]:
     """Read a text block into rows of fields."""
     return [tuple(part.strip() for part in line.split("|")) for line in text.strip().splitlines()]
 
 
-PEOPLE = (
+PEOPLE = words(
     "Tom Anna Ben Lucy Sam Kate Leo Mia Max Ella Jack Rosa Omar Nina Paul Sara Musa Ivy Noah Lena Hugo Amy Finn Zoe "
     "Carl Mona Ravi Jane Luis Hana"
-).split()
-COLOURS = "red blue green yellow black white brown orange pink grey purple".split()
-THINGS = (
-    "ball hat book cup bag coat pen key box lamp kite bike drum coin ring scarf spoon map clock chair shoe basket toy "
+)
+COLOURS = words("red blue green yellow black white brown orange pink grey purple")
+THINGS = words(
+    "ball hat book cup bag coat pen key box lamp kite bike drum coin ring spoon map clock chair shoe basket toy "
     "brush letter ticket pillow bottle ladder rope"
-).split()
-PLACES = (
+)
+PLACES = words(
     "kitchen garden bedroom school park market library station field office forest museum bakery beach garage attic"
-).split()
+)
 
 # name | food | home | sound | legs | young | covering
 ANIMALS = table("""
@@ -81,6 +91,12 @@ salt | spice | white | salty
 ginger | spice | brown | hot
 cinnamon | spice | brown | warm
 """)
+
+# Foods as people eat them: some, not one.
+STUFF = words(
+    "apples bananas cherries lemons limes peaches pears plums grapes strawberries carrots onions potatoes peas cabbage peppers "
+    "spinach pumpkin honey chocolate toffee bread cheese soup cake rice"
+)
 
 # name | use (to ...) | material | room
 OBJECTS = table("""
@@ -286,9 +302,9 @@ make | made
 come | came
 sleep | slept
 """)
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = "January February March April May June July August September October November December".split()
-ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+DAYS = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+MONTHS = words("January February March April May June July August September October November December")
+ORDINALS = words("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
 
 # Each list is kept in this order when it is answered, from a random place on: so a list cannot repeat itself.
 LISTS = {
@@ -300,12 +316,12 @@ LISTS = {
     "jobs": [job[0] for job in JOBS][:12],
     "days": DAYS,
     "months": MONTHS,
-    "drinks": "milk coffee water lemonade cocoa juice".split(),
-    "tools": "hammer saw spade ladder knife scissors broom".split(),
-    "clothes": "hat coat scarf shirt shoe sock dress glove".split(),
-    "rooms": "kitchen bedroom bathroom hall office garage attic".split(),
-    "instruments": "piano violin flute drum guitar harp trumpet".split(),
-    "flowers": "rose tulip daisy lily poppy violet".split(),
+    "drinks": words("milk coffee water lemonade cocoa juice"),
+    "tools": words("hammer saw spade ladder knife scissors broom"),
+    "clothes": words("hat coat scarf shirt shoe sock dress glove"),
+    "rooms": words("kitchen bedroom bathroom hall office garage attic"),
+    "instruments": words("piano violin flute drum guitar harp trumpet"),
+    "flowers": words("rose tulip daisy lily poppy violet"),
 }
 
 # thing | definition

@@ -2,7 +2,9 @@
 
 import random
 
-from world.rows import Phrasings, Task, phrasings
+from world.knowledge import ANIMAL_FORMS, COUNTRY_FORMS, FOOD_FORMS, JOB_FORMS, OBJECT_FORMS
+from world.rows import Phrasings, Task, article, phrasings
+from world.tables import phrases, words
 
 NAME = "Wren"
 UNKNOWN = (
@@ -12,7 +14,8 @@ UNKNOWN = (
 )
 
 GREETINGS: list[tuple[Phrasings, tuple[str, ...]]] = [
-    (phrasings("""
+    (
+        phrasings("""
         Hello!
         Hello
         Hi!
@@ -22,18 +25,27 @@ GREETINGS: list[tuple[Phrasings, tuple[str, ...]]] = [
         Hey!
         ~Hello, Wren!
         ~Hi Wren!
-        """), ("Hello! How can I help you?", "Hello! It is nice to meet you.", "Hi! What would you like to know?")),
-    (phrasings("""
+        """),
+        ("Hello! How can I help you?", "Hello! It is nice to meet you.", "Hi! What would you like to know?"),
+    ),
+    (
+        phrasings("""
         Good morning!
         Good morning, Wren!
         ~Good morning to you!
-        """), ("Good morning! How can I help you?",)),
-    (phrasings("""
+        """),
+        ("Good morning! How can I help you?",),
+    ),
+    (
+        phrasings("""
         Good evening!
         Good evening, Wren!
         ~Good evening to you!
-        """), ("Good evening! How can I help you?",)),
-    (phrasings("""
+        """),
+        ("Good evening! How can I help you?",),
+    ),
+    (
+        phrasings("""
         Thank you!
         Thanks!
         Thank you very much!
@@ -41,8 +53,11 @@ GREETINGS: list[tuple[Phrasings, tuple[str, ...]]] = [
         That helps, thank you!
         ~Many thanks!
         ~Thank you so much!
-        """), ("You are welcome!", "You are welcome! I am glad to help.")),
-    (phrasings("""
+        """),
+        ("You are welcome!", "You are welcome! I am glad to help."),
+    ),
+    (
+        phrasings("""
         Goodbye!
         Bye!
         See you later!
@@ -50,46 +65,64 @@ GREETINGS: list[tuple[Phrasings, tuple[str, ...]]] = [
         I have to go now.
         ~Bye bye!
         ~Goodbye, Wren!
-        """), ("Goodbye! See you soon.", "Goodbye! Have a nice day.")),
-    (phrasings("""
+        """),
+        ("Goodbye! See you soon.", "Goodbye! Have a nice day."),
+    ),
+    (
+        phrasings("""
         How are you?
         How are you today?
         How do you do?
         Are you well?
         ~How are you, Wren?
         ~And how are you?
-        """), ("I am well, thank you. How are you?", "I am fine, thank you.")),
-    (phrasings("""
+        """),
+        ("I am well, thank you. How are you?", "I am fine, thank you."),
+    ),
+    (
+        phrasings("""
         I am sad.
         I feel sad today.
         I am not happy.
         ~I am so sad.
         ~I am sad today.
-        """), ("I am sorry to hear that. I hope you feel better soon.",)),
-    (phrasings("""
+        """),
+        ("I am sorry to hear that. I hope you feel better soon.",),
+    ),
+    (
+        phrasings("""
         I am happy.
         I feel great today!
         I am very happy today.
         ~I am so happy!
         ~I feel happy today.
-        """), ("I am glad to hear that!",)),
-    (phrasings("""
+        """),
+        ("I am glad to hear that!",),
+    ),
+    (
+        phrasings("""
         I am tired.
         I feel tired.
         I am so tired today.
         ~I feel so tired.
         ~I am very tired.
-        """), ("Then take a rest. You will feel better soon.",)),
-    (phrasings("""
+        """),
+        ("Then take a rest. You will feel better soon.",),
+    ),
+    (
+        phrasings("""
         I am bored.
         I feel bored.
         What can we do? I am bored.
         ~I am so bored.
         ~I feel very bored.
-        """), ("Shall I tell you a story?",)),
+        """),
+        ("Shall I tell you a story?",),
+    ),
 ]
 SELF: list[tuple[Phrasings, tuple[str, ...]]] = [
-    (phrasings("""
+    (
+        phrasings("""
         Who are you?
         What are you?
         Tell me who you are.
@@ -99,8 +132,11 @@ SELF: list[tuple[Phrasings, tuple[str, ...]]] = [
         ~Please tell me who you are.
         ~And who are you?
         ~Please tell me about yourself.
-        """), (f"I am {NAME}, a small helper.", f"My name is {NAME}. I am a very small language model.")),
-    (phrasings("""
+        """),
+        (f"I am {NAME}, a small helper.", f"My name is {NAME}. I am a very small language model."),
+    ),
+    (
+        phrasings("""
         What is your name?
         Do you have a name?
         What are you called?
@@ -108,8 +144,11 @@ SELF: list[tuple[Phrasings, tuple[str, ...]]] = [
         What should I call you?
         ~Tell me your name.
         ~Please tell me your name.
-        """), (f"My name is {NAME}.",)),
-    (phrasings("""
+        """),
+        (f"My name is {NAME}.",),
+    ),
+    (
+        phrasings("""
         What can you do?
         What do you know?
         How can you help me?
@@ -117,44 +156,91 @@ SELF: list[tuple[Phrasings, tuple[str, ...]]] = [
         What are you good at?
         ~Tell me what you can do.
         ~What do you know about?
-        """), ("I know a small world: animals, foods, jobs, countries, words and small sums. I can also read and rewrite short texts.",)),
-    (phrasings("""
+        """),
+        (
+            "I know a small world: animals, foods, jobs, countries, words and small sums. I can also read and rewrite short texts.",
+        ),
+    ),
+    (
+        phrasings("""
         Are you a person?
         Are you a human?
         Are you real?
         Are you a robot?
         ~Are you a real person?
         ~Are you a real human?
-        """), ("No, I am a small language model.", "I am a small language model.")),
-    (phrasings("""
+        """),
+        ("No, I am a small language model.", "I am a small language model."),
+    ),
+    (
+        phrasings("""
         Who made you?
         Where do you come from?
         Who built you?
         ~Tell me who made you.
         ~Who trained you?
-        """), ("I was trained from scratch by a small script.",)),
-    (phrasings("""
+        """),
+        ("I was trained from scratch by a small script.",),
+    ),
+    (
+        phrasings("""
         How old are you?
         When were you born?
         ~Tell me how old you are.
         ~What is your age?
-        """), ("I am quite new, and I have no birthday.",)),
-    (phrasings("""
+        """),
+        ("I am quite new, and I have no birthday.",),
+    ),
+    (
+        phrasings("""
         Are you clever?
         Do you know everything?
         Are you smart?
         Can you make mistakes?
         ~Are you very clever?
         ~Do you make mistakes?
-        """), ("I am small, and I can make mistakes.",)),
-    (phrasings("""
+        """),
+        ("I am small, and I can make mistakes.",),
+    ),
+    (
+        phrasings("""
         Can I teach you something?
         Can you learn?
         Will you learn new things?
         ~Can you learn something new?
         ~Can I teach you new things?
-        """), ("Yes! You can teach me with examples.",)),
+        """),
+        ("Yes! You can teach me with examples.",),
+    ),
 ]
+
+
+STRANGERS = {
+    "animal": words(
+        "giraffe tiger penguin zebra whale shark eagle spider dolphin turtle parrot crocodile ant butterfly hedgehog"
+    ),
+    "food": words("mango kiwi tomato melon broccoli garlic noodle burger pancake almond coconut mushroom"),
+    "object": words("telescope tractor helmet candle camera drone battery compass microscope violin tent wheel"),
+    "job": words("lawyer soldier astronaut banker actor waiter engineer scientist butcher fisherman"),
+    "country": words(
+        "Turkey Russia Nigeria Iran Ukraine Colombia Iceland Nepal Ghana Cambodia Belgium Jordan Malta Qatar"
+    ),
+}
+STRANGE_FORMS = {
+    "animal": [asked for asked, _, _ in ANIMAL_FORMS],
+    "food": [asked for asked, _, _ in FOOD_FORMS],
+    "object": [asked for asked, _, _ in OBJECT_FORMS],
+    "job": [asked for asked, _, _ in JOB_FORMS[:2]],
+    "country": [asked for asked, _, _ in (COUNTRY_FORMS[0], *COUNTRY_FORMS[2:])],
+}
+
+
+def strange_question(rng: random.Random, unseen: bool) -> str:
+    """Ask one of the world's questions about something that its tables do not hold."""
+    kind = rng.choice(sorted(STRANGERS))
+    name = rng.choice(STRANGERS[kind])
+    shown = article(name) if kind != "country" else name
+    return rng.choice(STRANGE_FORMS[kind]).pick(rng, unseen).format(a=shown, name=name if kind != "food" else shown)
 
 
 def greetings(rng: random.Random, unseen: bool) -> Task:
@@ -169,17 +255,17 @@ def selves(rng: random.Random, unseen: bool) -> Task:
     return Task(asked.pick(rng, unseen), answers, manners=False)
 
 
-TOPICS = (
+TOPICS = phrases(
     "cars;politics;the news;football;computers;the stock market;space travel;physics;chemistry;history;the war;films;the moon;"
     "dinosaurs;banks;taxes;love;medicine;law;the internet;programming;mathematics;philosophy;art;dance;fashion;religion;"
     "music theory;the ocean;planets;stars;viruses;money;machines;engines;robots;elections;the president;poetry;chess"
-).split(";")
-THINGS_TO_DO = (
+)
+THINGS_TO_DO = phrases(
     "write a poem;do my homework;write a program;write an essay;translate this into French;book a flight;fix my computer;"
     "write some code;solve an equation;plan my holiday;write a song;call my mother;order a pizza;find a job;"
     "write an email to my boss;draw a picture;check my spelling;explain quantum physics;write a business plan;lose weight;"
     "play chess;set an alarm;make a website;learn to drive;write a speech;choose a phone;invest my money;train a dog"
-).split(";")
+)
 OUTSIDE = phrasings("""
     Tell me about {topic}.
     What do you know about {topic}?
@@ -243,7 +329,9 @@ ODD = phrasings("""
 def outside(rng: random.Random, unseen: bool) -> Task:
     """A request from outside of the small world: the honest answer is that it does not know."""
     draw = rng.random()
-    if draw < 0.4:
+    if rng.random() < 0.25:
+        question = strange_question(rng, unseen)
+    elif draw < 0.4:
         question = OUTSIDE.pick(rng, unseen).format(topic=rng.choice(TOPICS))
     elif draw < 0.75:
         question = DOING.pick(rng, unseen).format(task=rng.choice(THINGS_TO_DO))

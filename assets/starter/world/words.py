@@ -37,8 +37,12 @@ def opposites(rng: random.Random, unseen: bool) -> Task:
     partners = OPPOSITE_OF[word]
     full = tuple(f"The opposite of {word} is {partner}." for partner in partners)
     accepted = {form.lower().rstrip(".") for form in (*full, *partners)}
-    return Task(OPPOSITE.pick(rng, unseen).format(word=word), full[:1], f"{sentence_case(partners[0])}.",
-                judge=lambda answer: answer.strip().rstrip(".").lower() in accepted)
+    return Task(
+        OPPOSITE.pick(rng, unseen).format(word=word),
+        full[:1],
+        f"{sentence_case(partners[0])}.",
+        judge=lambda answer: answer.strip().rstrip(".").lower() in accepted,
+    )
 
 
 PLURAL = phrasings("""
@@ -75,12 +79,22 @@ def word_forms(rng: random.Random, unseen: bool) -> Task:
     draw = rng.randrange(3)
     if draw == 0:
         word, plural = rng.choice(PLURALS)
-        return Task(PLURAL.pick(rng, unseen).format(word=word), (f"The plural of {word} is {plural}.",), f"{sentence_case(plural)}.")
+        return Task(
+            PLURAL.pick(rng, unseen).format(word=word),
+            (f"The plural of {word} is {plural}.",),
+            f"{sentence_case(plural)}.",
+        )
     if draw == 1:
         word, past = rng.choice(PASTS)
-        return Task(PAST.pick(rng, unseen).format(word=word), (f"The past of {word} is {past}.",), f"{sentence_case(past)}.")
+        return Task(
+            PAST.pick(rng, unseen).format(word=word), (f"The past of {word} is {past}.",), f"{sentence_case(past)}."
+        )
     word, other = rng.choice(SYNONYMS)
-    return Task(SYNONYM.pick(rng, unseen).format(word=word), (f"Another word for {word} is {other}.",), f"{sentence_case(other)}.")
+    return Task(
+        SYNONYM.pick(rng, unseen).format(word=word),
+        (f"Another word for {word} is {other}.",),
+        f"{sentence_case(other)}.",
+    )
 
 
 PLUS = phrasings("""
@@ -174,26 +188,42 @@ NTH = phrasings("""
     ~Tell me the {nth} {unit} of the {whole}.
     """)
 COUNTS = [
-    (phrasings("""
+    (
+        phrasings("""
         How many days does a week have?
         How many days are in a week?
         ~Tell me how many days a week has.
-        """), "A week has 7 days.", "7."),
-    (phrasings("""
+        """),
+        "A week has 7 days.",
+        "7.",
+    ),
+    (
+        phrasings("""
         How many months does a year have?
         How many months are in a year?
         ~Tell me how many months a year has.
-        """), "A year has 12 months.", "12."),
-    (phrasings("""
+        """),
+        "A year has 12 months.",
+        "12.",
+    ),
+    (
+        phrasings("""
         How many hours does a day have?
         How many hours are in a day?
         ~Tell me how many hours a day has.
-        """), "A day has 24 hours.", "24."),
-    (phrasings("""
+        """),
+        "A day has 24 hours.",
+        "24.",
+    ),
+    (
+        phrasings("""
         How many seasons does a year have?
         How many seasons are in a year?
         ~Tell me how many seasons a year has.
-        """), "A year has 4 seasons.", "4."),
+        """),
+        "A year has 4 seasons.",
+        "4.",
+    ),
 ]
 
 
@@ -265,7 +295,12 @@ def one_of(rng: random.Random, unseen: bool) -> Task:
     kind = rng.choice([kind for kind in sorted(LISTS) if kind not in ("days", "months", "clothes", "countries")])
     single = kind[:-1]
     word = rng.choice(LISTS[kind][:5])
-    question = rng.choice(("Name {a}.", "Tell me the name of {a}.", "Give me {a}.") if not unseen else
-                          ("Please name {a}.", "Please give me {a}.")).format(a=article(single))
+    question = rng.choice(
+        ("Name {a}.", "Tell me the name of {a}.", "Give me {a}.")
+        if not unseen
+        else ("Please name {a}.", "Please give me {a}.")
+    ).format(a=article(single))
     words = {entry.lower() for entry in LISTS[kind]}
-    return Task(question, (f"{sentence_case(word)}.",), judge=lambda answer: answer.strip().rstrip(".").lower() in words)
+    return Task(
+        question, (f"{sentence_case(word)}.",), judge=lambda answer: answer.strip().rstrip(".").lower() in words
+    )

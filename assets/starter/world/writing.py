@@ -4,14 +4,14 @@ import random
 import re
 
 from world.rows import Task, article, phrasings, sentence_case
-from world.tables import ANIMALS, COLOURS, DAYS, FOODS, PEOPLE, PLACES, THINGS
+from world.tables import ANIMALS, COLOURS, DAYS, PEOPLE, PLACES, STUFF, THINGS, phrases, words
 
-ORDERS = (
+ORDERS = phrases(
     "close the door;open the window;pass the salt;turn off the light;help me;wait here;sit down;come in;speak slowly;"
     "call me later;clean the kitchen;wash the cup;bring the map;hold my bag;show me the way;stop the music;read the letter;"
     "carry the box;feed the cat;water the flowers;send the book;write your name;cut the bread;make some tea;move the chair;"
     "be quiet;give me the key;look at this;tell me the time;pay the driver;lock the garage;find my hat;paint the wall"
-).split(";")
+)
 POLITENESS = phrasings("""
     Make this polite: {text}
     Say this politely: {text}
@@ -37,7 +37,9 @@ NEGATING = phrasings("""
     ~Please add the word not: {text}
     ~Please say that it is not so: {text}
     """)
-ADJECTIVES = "cold warm big small new old late ready happy empty full clean heavy quiet green red tired open closed".split()
+ADJECTIVES = words(
+    "cold warm big small new old late ready happy empty full clean heavy quiet green red tired open closed"
+)
 
 
 def rewriting(rng: random.Random, unseen: bool) -> Task:
@@ -47,18 +49,27 @@ def rewriting(rng: random.Random, unseen: bool) -> Task:
         order = rng.choice(ORDERS) if rng.random() < 0.7 else made_order(rng)
         question = POLITENESS.pick(rng, unseen).format(text=f"{sentence_case(order)}.")
         return Task(question, (f"Could you {order}, please?",), manners=False, loose=False)
-    subject, adjective = rng.choice((rng.choice(PEOPLE), f"the {rng.choice(THINGS)}", f"the {rng.choice(PLACES)}")), rng.choice(ADJECTIVES)
+    subject, adjective = (
+        rng.choice((rng.choice(PEOPLE), f"the {rng.choice(THINGS)}", f"the {rng.choice(PLACES)}")),
+        rng.choice(ADJECTIVES),
+    )
     text = sentence_case(f"{subject} is {adjective}.")
     if draw < 0.75:
-        return Task(QUESTIONING.pick(rng, unseen).format(text=text), (f"Is {subject} {adjective}?",), manners=False, loose=False)
+        return Task(
+            QUESTIONING.pick(rng, unseen).format(text=text), (f"Is {subject} {adjective}?",), manners=False, loose=False
+        )
     answer = sentence_case(f"{subject} is not {adjective}.")
     return Task(NEGATING.pick(rng, unseen).format(text=text), (answer,), manners=False, loose=False)
 
 
 def made_order(rng: random.Random) -> str:
     """Answer an order that no table holds."""
-    verb = rng.choice("bring take move hold clean carry find paint wash show give send lift".split())
-    return f"{verb} the {rng.choice(COLOURS)} {rng.choice(THINGS)}" if rng.random() < 0.5 else f"{verb} the {rng.choice(THINGS)}"
+    verb = rng.choice(words("bring take move hold clean carry find paint wash show give send lift"))
+    return (
+        f"{verb} the {rng.choice(COLOURS)} {rng.choice(THINGS)}"
+        if rng.random() < 0.5
+        else f"{verb} the {rng.choice(THINGS)}"
+    )
 
 
 ANY_STORY = phrasings("""
@@ -81,7 +92,7 @@ STORY_ABOUT = phrasings("""
     ~Please write a short story about {a}.
     """)
 STORIES = (
-    "One {day} {name} met {animal_a} in the {place}. The {animal} was hungry, so {name} gave it {food}. The {animal} ate it all. "
+    "One {day} {name} met {animal_a} in the {place}. The {animal} was hungry, so {name} gave it some {food}. The {animal} ate everything. "
     "From then on they were friends.",
     "{name} had {animal_a}. One {day} the {animal} ran away. {name} looked in the {place} and called its name. "
     "The {animal} came back, and {name} was happy.",
@@ -92,16 +103,22 @@ STORIES = (
     "{name} wanted to paint {animal_a}. The {animal} would not sit still, so {name} played some music. "
     "The {animal} listened, and the picture was done on {day}.",
 )
-STORY_PATTERNS = [
-    re.compile(re.sub(r"\\\{\w+\\\}", r"[A-Za-z ]{2,14}?", re.escape(story)) + r"$") for story in STORIES
-]
+STORY_PATTERNS = [re.compile(re.sub(r"\\\{\w+\\\}", r"[A-Za-z ]{2,14}?", re.escape(story)) + r"$") for story in STORIES]
 
 
 def story_slots(rng: random.Random, animal: str) -> dict[str, str]:
     """Draw what a story needs."""
     thing = article(rng.choice(THINGS))
-    return {"name": rng.choice(PEOPLE), "animal": animal, "animal_a": article(animal), "animal_A": sentence_case(article(animal)),
-            "place": rng.choice(PLACES), "day": rng.choice(DAYS), "food": rng.choice(FOODS)[0], "thing_a": thing}
+    return {
+        "name": rng.choice(PEOPLE),
+        "animal": animal,
+        "animal_a": article(animal),
+        "animal_A": sentence_case(article(animal)),
+        "place": rng.choice(PLACES),
+        "day": rng.choice(DAYS),
+        "food": rng.choice(STUFF),
+        "thing_a": thing,
+    }
 
 
 def stories(rng: random.Random, unseen: bool) -> Task:
@@ -122,18 +139,50 @@ def is_story(answer: str, animal: str) -> bool:
     return len(told) == 1 and animal in ("", told[0])
 
 
-SUBJECTS = (
+SUBJECTS = words(
     "film book meal hotel phone soup lamp bike coat song game concert room chair trip camera pizza garden service bed "
     "jacket show cake radio ticket play train lesson"
-).split()
-GOOD = "lovely great wonderful excellent brilliant fantastic perfect delightful superb nice fine amazing charming".split()
-BAD = "awful terrible horrible dreadful poor boring useless broken dirty rude slow disappointing nasty".split()
-GOOD_ENDS = ("I loved it", "I would buy it again", "I enjoyed every minute", "I am very pleased", "It made me smile", "I want more",
-             "We had a great time", "My friends loved it too", "It works very well", "I will come back")
-BAD_ENDS = ("I hated it", "I want my money back", "It was a waste of time", "I am very angry", "It made me sad", "Never again",
-            "It broke on the first day", "My friends hated it too", "It does not work", "I will not come back")
-PLAIN_ENDS = ("It is {colour}", "It came on {day}", "I bought it on {day}", "It has two parts", "It is in the {place}",
-              "It was sent on {day}", "The box is {colour}", "It is for my brother", "There are two of them", "It starts on {day}")
+)
+GOOD = words(
+    "lovely great wonderful excellent brilliant fantastic perfect delightful superb nice fine amazing charming"
+)
+BAD = words("awful terrible horrible dreadful poor boring useless broken dirty rude slow disappointing nasty")
+GOOD_ENDS = (
+    "I loved it",
+    "I would buy it again",
+    "I enjoyed every minute",
+    "I am very pleased",
+    "It made me smile",
+    "I want more",
+    "We had a great time",
+    "My friends loved it too",
+    "It works very well",
+    "I will come back",
+)
+BAD_ENDS = (
+    "I hated it",
+    "I want my money back",
+    "It was a waste of time",
+    "I am very angry",
+    "It made me sad",
+    "Never again",
+    "It broke on the first day",
+    "My friends hated it too",
+    "It does not work",
+    "I will not come back",
+)
+PLAIN_ENDS = (
+    "It is {colour}",
+    "It came on {day}",
+    "I bought it on {day}",
+    "It has two parts",
+    "It is in the {place}",
+    "It was sent on {day}",
+    "The box is {colour}",
+    "It is for my brother",
+    "There are two of them",
+    "It starts on {day}",
+)
 
 
 def review(rng: random.Random, label: str) -> str:
@@ -142,10 +191,23 @@ def review(rng: random.Random, label: str) -> str:
     ends = {"good": GOOD_ENDS, "bad": BAD_ENDS, "plain": PLAIN_ENDS}[label]
     end = rng.choice(ends).format(colour=rng.choice(COLOURS), day=rng.choice(DAYS), place=rng.choice(PLACES)) + "."
     if label == "plain":
-        return rng.choice((f"This is a {subject}. {end}", f"The {subject} is {rng.choice(COLOURS)}. {end}", f"I have the {subject}. {end}"))
+        return rng.choice(
+            (
+                f"This is a {subject}. {end}",
+                f"The {subject} is {rng.choice(COLOURS)}. {end}",
+                f"I have the {subject}. {end}",
+            )
+        )
     word = rng.choice(GOOD if label == "good" else BAD)
-    opening = rng.choice((f"The {subject} was {word}.", f"What {article(word)} {subject}!", f"This {subject} is {word}.",
-                          f"Such {article(word)} {subject}!", f"The {subject} was really {word}."))
+    opening = rng.choice(
+        (
+            f"The {subject} was {word}.",
+            f"What {article(word)} {subject}!",
+            f"This {subject} is {word}.",
+            f"Such {article(word)} {subject}!",
+            f"The {subject} was really {word}.",
+        )
+    )
     return rng.choice((opening, f"{opening} {end}", f"{opening} {end}", end.replace("it", f"the {subject}", 1)))
 
 
@@ -174,6 +236,16 @@ def reviews(rng: random.Random, unseen: bool) -> Task:
     label = rng.choice(("good", "bad", "good", "bad", "plain"))
     text = review(rng, label)
     if rng.random() < 0.7:
-        return Task(REVIEWING.pick(rng, unseen).format(text=text), (f"It is a {label} review.",), f"{sentence_case(label)}.", loose=False)
+        return Task(
+            REVIEWING.pick(rng, unseen).format(text=text),
+            (f"It is a {label} review.",),
+            f"{sentence_case(label)}.",
+            loose=False,
+        )
     feeling = {"good": "happy", "bad": "unhappy", "plain": "calm"}[label]
-    return Task(FEELING.pick(rng, unseen).format(text=text), (f"The writer is {feeling}.",), f"{sentence_case(feeling)}.", loose=False)
+    return Task(
+        FEELING.pick(rng, unseen).format(text=text),
+        (f"The writer is {feeling}.",),
+        f"{sentence_case(feeling)}.",
+        loose=False,
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from engine.data.dataset import Inspection, inspect_file
@@ -68,6 +68,7 @@ def _tokenizer_parts():
 @pytest.fixture
 def make_tokenizer(_tokenizer_parts) -> Callable:
     """A tokenizer with the chat template named, or without one."""
+
     def make(template: str | None):
         made = PreTrainedTokenizerFast(
             tokenizer_object=Tokenizer.from_str(_tokenizer_parts), eos_token="<|end|>", pad_token="<|pad|>"
@@ -76,6 +77,44 @@ def make_tokenizer(_tokenizer_parts) -> Callable:
         return made
 
     return make
+
+
+def _space_marks(scheme: str) -> Tokenizer:
+    """A tokenizer of SentencePiece's kind, which writes spaces as marks and puts one in front of texts."""
+    made = Tokenizer(models.BPE(unk_token="<s>"))
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
+    return made
+
+
+def _shortened_offsets() -> Tokenizer:
+    """A tokenizer of RoBERTa's kind, which leaves spaces out of the offsets that it tells."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.post_processor = processors.ByteLevel(trim_offsets=True)
+    return made
+
+
+FAMILIES = {
+    "marks_always": lambda: _space_marks("always"),
+    "marks_first": lambda: _space_marks("first"),
+    "marks_never": lambda: _space_marks("never"),
+    "short_offsets": _shortened_offsets,
+}
+
+
+@pytest.fixture(scope="session", params=FAMILIES)
+def other_tokenizer(request) -> PreTrainedTokenizerFast:
+    """Tokenizers of other families, with <s> in front of plain texts where they can; without a template."""
+    made = FAMILIES[request.param]()
+    special = ["<s>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|im_start|>"]
+    letters = [*pre_tokenizers.ByteLevel.alphabet(), "\n"]
+    made.train_from_iterator(
+        _LINES * 4,
+        trainers.BpeTrainer(vocab_size=500, special_tokens=special, initial_alphabet=letters, show_progress=False),
+    )
+    if request.param != "short_offsets":
+        made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="<|end|>")
 
 
 @pytest.fixture

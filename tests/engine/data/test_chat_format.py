@@ -16,7 +16,8 @@ from engine.data.chat_format import (
     render_row,
     tokenize_rows,
 )
-from engine.errors import DataError
+from engine.data.tokenization import tokenizer_guard
+from engine.errors import DataError, ModelError
 from engine.types import Dataset, DatasetFormat, DatasetType
 
 CHAT = Dataset(
@@ -67,6 +68,18 @@ def test_the_prompt_of_chat_is_a_prefix_of_what_is_trained(make_tokenizer, templ
             asked = prompt_token_ids(messages[:index], tokenizer)
             assert list(rendered.token_ids[: len(asked)]) == asked
             assert rendered.trained[len(asked)] and not rendered.trained[len(asked) - 1]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_the_prefix_holds_for_tokenizers_of_other_families(make_tokenizer, other_tokenizer, template, name):
+    other_tokenizer.chat_template = make_tokenizer(template).chat_template
+    messages = CONVERSATIONS[name]
+    rendered = render_row({"messages": messages}, CHAT, other_tokenizer, max_length=500)
+    for index in range(1 if messages[0]["role"] == "user" else 2, len(messages), 2):
+        asked = prompt_token_ids(messages[:index], other_tokenizer)
+        assert list(rendered.token_ids[: len(asked)]) == asked
+        assert rendered.trained[len(asked)] and not rendered.trained[len(asked) - 1]
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -243,3 +256,11 @@ def test_the_starter_is_asked_with_a_prefix_of_what_it_was_trained_on(name):
     asked = prompt_token_ids(messages[:-1], starter)
     assert list(rendered.token_ids[: len(asked)]) == asked
     assert decode_trained(rendered, starter).endswith(starter.eos_token)
+
+
+def test_a_panic_in_a_tokenizer_becomes_a_sentence():
+    panic = type("PanicException", (BaseException,), {})
+    with pytest.raises(ModelError, match="tokenizer broke down"), tokenizer_guard():
+        raise panic("index out of bounds")
+    with pytest.raises(KeyboardInterrupt), tokenizer_guard():
+        raise KeyboardInterrupt

@@ -79,7 +79,7 @@ def tiny_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tiny_folder):
-    return describe_folder(tiny_folder)
+    return describe_folder(tiny_folder, "starter", "Tiny")  # trusted, as the starter is: no trial of its tokenizer
 
 
 def save_adapter(tiny, folder: Path, seed: int) -> Path:

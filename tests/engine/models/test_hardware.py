@@ -75,7 +75,7 @@ def test_the_diagnosis_is_plain_json_and_missing_hub_alone_is_no_failure(tmp_pat
 
 
 def test_a_library_that_is_missing_is_a_failure(tmp_path, no_hub, monkeypatch):
-    monkeypatch.setattr(hardware, "VERSIONS_SHOWN", ("torch", "no-such-library"))
+    monkeypatch.setattr(hardware, "NEEDED", ("torch", "no-such-library"))
     found = diagnose(tmp_path)
     assert found["ok"] is False
-    assert "no-such-library is not installed" in [problem["what"] for problem in found["problems"]]
+    assert "no-such-library is not installed." in [problem["what"] for problem in found["problems"]]

@@ -3,6 +3,7 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 from huggingface_hub import constants
@@ -16,7 +17,7 @@ from engine.models.hub import download_model, hub_answers
 class Hub(BaseHTTPRequestHandler):
     """The two addresses of the hub that a download asks: what a model consists of, and each file."""
 
-    files: dict[str, bytes] = {}
+    files: ClassVar[dict[str, bytes]] = {}
     damaged = False
 
     def do_HEAD(self):
@@ -63,7 +64,7 @@ def served(tiny_folder, monkeypatch):
         "Handler", (Hub,), {"files": files | {"evil.py": b"1", "pytorch_model.bin": b"1", "onnx/a.json": b"1"}}
     )
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(constants, "ENDPOINT", endpoint)
@@ -118,7 +119,7 @@ def test_two_downloads_of_one_model_exclude_each_other(served, tmp_path):
 
 def test_a_damaged_file_is_refused(served, tmp_path):
     served.damaged = True
-    with pytest.raises(ModelError, match="JSON|damaged"):
+    with pytest.raises(ModelError, match=r"JSON|damaged"):
         list(download_model("org/tiny", tmp_path))
     assert not (tmp_path / "org--tiny").exists()
 

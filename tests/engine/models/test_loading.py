@@ -73,13 +73,13 @@ def test_a_model_that_is_not_here_is_a_sentence(tiny):
 def test_a_broken_tokenizer_is_a_sentence(folder, text):
     (folder / "tokenizer.json").write_text(text)
     with pytest.raises(ModelError, match="tokenizer cannot be loaded"):
-        load_tokenizer(describe_folder(folder))
+        load_tokenizer(describe_folder(folder, "starter"))
 
 
 def test_a_tokenizer_without_padding_pads_with_its_end(folder):
     config = folder / "tokenizer_config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "pad_token": None}))
-    tokenizer = load_tokenizer(describe_folder(folder))
+    tokenizer = load_tokenizer(describe_folder(folder, "starter"))
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
 
 

@@ -83,7 +83,9 @@ def new_run(store: Store, plan: TrainingPlan, tmp_path: Path) -> Callable[..., R
     """Make a run in the store; `owner` and `unless_active` may be given."""
 
     def make(owner: str = "me", unless_active: bool = False) -> Run:
-        return store.create_run(plan, directory=tmp_path / "runs", name="first", owner=owner, unless_active=unless_active)
+        return store.create_run(
+            plan, directory=tmp_path / "runs", name="first", owner=owner, unless_active=unless_active
+        )
 
     return make
 
@@ -106,7 +108,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> PretrainedModel:
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     tokenizer.decoder = ByteLevelDecoder()
     special = ["<|pad|>", "<|end|>", "<|user|>", "<|system|>", "<|assistant|>"]
-    trainer = BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=ByteLevel.alphabet(), show_progress=False)
+    trainer = BpeTrainer(
+        vocab_size=300, special_tokens=special, initial_alphabet=ByteLevel.alphabet(), show_progress=False
+    )
     tokenizer.train_from_iterator(COLOURS, trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<|pad|>", eos_token="<|end|>", chat_template=CHAT_TEMPLATE
@@ -163,7 +167,9 @@ class Heard:
 def train_and_hear(tmp_path: Path) -> Callable[..., Heard]:
     """Train a plan in this thread, without a store; `should_stop` is asked with the events so far."""
 
-    def run_it(plan: TrainingPlan, name: str = "one", should_stop: Callable[[list[RunEvent]], bool] | None = None) -> Heard:
+    def run_it(
+        plan: TrainingPlan, name: str = "one", should_stop: Callable[[list[RunEvent]], bool] | None = None
+    ) -> Heard:
         run = Run(name, name, RunStatus.QUEUED, plan, tmp_path / "runs" / name, 0.0)
         events: list[RunEvent] = []
         train(

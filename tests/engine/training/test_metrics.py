@@ -73,7 +73,9 @@ def test_a_run_without_events_has_a_summary_without_figures() -> None:
 
 def test_the_summary_tells_held_out_loss_speed_and_memory() -> None:
     events = told(2.0, 1.0)
-    events += [EvaluationLogged(run="r", step=step, loss=loss, seconds=1.0) for step, loss in ((0, 3.0), (1, 1.0), (2, 2.0))]
+    events += [
+        EvaluationLogged(run="r", step=step, loss=loss, seconds=1.0) for step, loss in ((0, 3.0), (1, 1.0), (2, 2.0))
+    ]
     events += [RunFinished(run="r", step=2, elapsed_seconds=9.0, tokens_per_second=77.0, peak_memory_bytes=88)]
     figures = summary(events)
     assert figures["evaluation"] == {"first": 3.0, "loss": 2.0, "step": 2, "best": 1.0, "best_step": 1}

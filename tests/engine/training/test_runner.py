@@ -70,7 +70,10 @@ def test_training_lowers_the_loss_on_rows_it_never_saw(tiny_plan: NewPlan, train
 def test_held_out_rows_are_never_trained_on(tiny_plan: NewPlan) -> None:
     training, held_out = split_rows(tiny_plan(held_out=(3, 9)))
     assert len(training) == 14 and len(held_out) == 2
-    assert held_out[0]["completion"] == "grey is a colour." and held_out[1]["prompt"] == "What is very very very very green?"
+    assert (
+        held_out[0]["completion"] == "grey is a colour."
+        and held_out[1]["prompt"] == "What is very very very very green?"
+    )
 
 
 def test_figures_count_real_tokens_and_come_with_time_and_memory(tiny_plan: NewPlan, train_and_hear: Train) -> None:
@@ -154,7 +157,9 @@ def test_a_loss_that_is_no_number_halts_the_run_and_spares_the_checkpoints(
     plan = tiny_plan(learning_rate=1e30, max_grad_norm=0.0, warmup_ratio=0.5, max_steps=30, save_steps=1)
     with pytest.raises(RunError, match=r"no longer a number.*learning rate is too high"):
         train_and_hear(plan)
-    assert [checkpoint.step for checkpoint in checkpoints.checkpoints("one", tmp_path / "runs" / "one")] == [1]
+    kept = checkpoints.checkpoints("one", tmp_path / "runs" / "one")
+    weights = [load_file(checkpoint.path / "adapter_model.safetensors") for checkpoint in kept]
+    assert weights and all(bool(torch.isfinite(matrix).all()) for adapter in weights for matrix in adapter.values())
 
 
 def test_reports_are_as_rare_as_asked_with_the_first_and_the_last(tiny_plan: NewPlan, train_and_hear: Train) -> None:
@@ -163,7 +168,7 @@ def test_reports_are_as_rare_as_asked_with_the_first_and_the_last(tiny_plan: New
 
 
 def test_rows_that_are_cut_or_left_out_are_told(tiny_plan: NewPlan, train_and_hear: Train) -> None:
-    heard = train_and_hear(tiny_plan(max_length=40))
+    heard = train_and_hear(tiny_plan(max_length=30))
     messages = [event.message for event in heard.of(RunWarned)]
     assert len(messages) == 2 and "left out" in messages[0] and "cut at the end" in messages[1]
 
@@ -183,12 +188,18 @@ def test_training_holds_the_accelerator_under_its_name_and_frees_it(tiny_plan: N
     accelerator, holders = Accelerator(tmp_path / "a.lock"), set()
     run = Run("r", "my shop", RunStatus.QUEUED, tiny_plan(), tmp_path / "r", 0.0)
     train(
-        run.plan, run, emit=lambda event: holders.add(accelerator.holder()), should_stop=lambda: False, accelerator=accelerator
+        run.plan,
+        run,
+        emit=lambda event: holders.add(accelerator.holder()),
+        should_stop=lambda: False,
+        accelerator=accelerator,
     )
     assert holders == {"training my shop"} and accelerator.holder() is None
 
 
-def test_a_run_that_is_stopped_while_it_waits_never_begins(tiny_plan: NewPlan, train_and_hear: Train, tmp_path: Path) -> None:
+def test_a_run_that_is_stopped_while_it_waits_never_begins(
+    tiny_plan: NewPlan, train_and_hear: Train, tmp_path: Path
+) -> None:
     with Accelerator(tmp_path / "accelerator.lock").hold("somebody else"):
         heard = train_and_hear(tiny_plan(), should_stop=lambda events: True)
     assert [event.kind for event in heard.events] == ["RunStopped"]
@@ -212,7 +223,10 @@ def test_threads_and_switching_are_as_before_after_training(tiny_plan: NewPlan, 
     ("error", "what"),
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "memory was not enough"),
-        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"), "memory"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"),
+            "memory",
+        ),
         (MemoryError(), "memory was not enough"),
         (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
         (RuntimeError("[enforce fail at inline_container.cc] . unexpected pos 64 vs 0"), "the disk is full"),

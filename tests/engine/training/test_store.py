@@ -110,7 +110,10 @@ def test_the_loss_is_kept_to_the_last_bit(store: Store, new_run: NewRun) -> None
 @pytest.mark.parametrize(
     ("event", "status"),
     [
-        (RunFinished(run="", step=6, elapsed_seconds=1.0, tokens_per_second=1.0, peak_memory_bytes=1), RunStatus.FINISHED),
+        (
+            RunFinished(run="", step=6, elapsed_seconds=1.0, tokens_per_second=1.0, peak_memory_bytes=1),
+            RunStatus.FINISHED,
+        ),
         (RunStopped(run="", step=2, elapsed_seconds=1.0), RunStatus.STOPPED),
         (RunFailed(run="", step=2, error={"kind": "run", "what": "disk full"}), RunStatus.FAILED),
         (RunInterrupted(run="", step=2), RunStatus.INTERRUPTED),
@@ -147,7 +150,9 @@ def test_stop_asks_a_running_run_and_leaves_an_ended_one(store: Store, new_run: 
 
 
 def test_a_run_whose_process_was_killed_becomes_interrupted(store: Store, new_run: NewRun) -> None:
-    code = "import time; from engine.training.store import this_process; print(this_process(), flush=True); time.sleep(60)"
+    code = (
+        "import time; from engine.training.store import this_process; print(this_process(), flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         owner = process.stdout.readline().strip()

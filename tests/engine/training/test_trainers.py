@@ -48,7 +48,9 @@ def test_every_objective_has_a_builder() -> None:
     assert set(TRAINER_BUILDERS) == set(Objective)
 
 
-def test_ids_and_labels_arrive_in_the_batch_as_they_were_tokenised(tiny_plan: NewPlan, build: Callable[..., Built]) -> None:
+def test_ids_and_labels_arrive_in_the_batch_as_they_were_tokenised(
+    tiny_plan: NewPlan, build: Callable[..., Built]
+) -> None:
     trainer, rows = build(tiny_plan())
     order = list(LengthGroupedSampler([len(row["input_ids"]) for row in rows], 2, 7))
     for number, batch in enumerate(trainer.get_train_dataloader()):
@@ -68,7 +70,9 @@ def test_the_loss_is_the_one_worked_out_by_hand(
     plan = tiny_plan(gradient_accumulation_steps=accumulated, max_steps=1)
     trainer, rows = build(plan)
     order = list(LengthGroupedSampler([len(row["input_ids"]) for row in rows], 2 * accumulated, 7))
-    expected = loss_by_hand(load_base(plan.model, device="cpu", dtype="float32"), [rows[i] for i in order[: 2 * accumulated]])
+    expected = loss_by_hand(
+        load_base(plan.model, device="cpu", dtype="float32"), [rows[i] for i in order[: 2 * accumulated]]
+    )
     trainer.train()
     # LoRA begins at zero, so the first loss is the base's own.
     logged = trainer.state.log_history[0]["loss"]
@@ -94,11 +98,19 @@ def test_every_epoch_shows_every_row_once_in_another_order() -> None:
 
 
 @pytest.mark.parametrize(("rows", "batch"), [(1, 8), (8, 8), (9, 8), (300, 8)])
-def test_any_number_of_rows_makes_whole_batches_and_one_rest(rows: int, batch: int) -> None:
-    assert sorted(LengthGroupedSampler(list(range(rows)), batch, seed=0)) == list(range(rows))
+@pytest.mark.parametrize("longest", [1, 1000])
+def test_any_number_of_rows_makes_whole_batches_and_one_rest(rows: int, batch: int, longest: int) -> None:
+    lengths = [1 + row % longest for row in range(rows)]
+    assert sorted(LengthGroupedSampler(lengths, batch, seed=0)) == list(range(rows))
 
 
-def test_rows_of_like_length_share_a_batch() -> None:
+def test_rows_that_differ_little_are_simply_shuffled() -> None:
+    order = list(LengthGroupedSampler([20, 21, 22, 23] * 50, 8, seed=0))
+    lengths = [20 + row % 4 for row in order]
+    assert sum(max(lengths[start : start + 8]) - min(lengths[start : start + 8]) for start in range(0, 200, 8)) > 60
+
+
+def test_rows_of_like_length_share_a_batch_where_lengths_differ_much() -> None:
     lengths = [int(length) for length in torch.randint(20, 700, (512,), generator=torch.Generator().manual_seed(0))]
     order = list(LengthGroupedSampler(lengths, 8, seed=0))
     padded = sum(8 * max(lengths[row] for row in order[start : start + 8]) for start in range(0, 512, 8))

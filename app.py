@@ -73,11 +73,14 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def set_environment(workspace: Workspace) -> None:
-    """Tell gradio and the hub's libraries, before they are imported, to stay quiet, private and local."""
+    """Tell gradio, the hub's libraries and torch, before they are imported, to stay quiet, private and local."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(workspace.directory / "temporary")
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # threads that wait for a busy core shall not burn the other one
 
 
 def serve(workspace: Workspace, host: str, listener: socket.socket, open_browser: bool) -> None:
@@ -85,9 +88,9 @@ def serve(workspace: Workspace, host: str, listener: socket.socket, open_browser
     import fastapi
     import gradio
     import uvicorn
-    from ui.shell import build_app, launch_options
 
     from ui.door import Door
+    from ui.shell import build_app, launch_options
 
     port = listener.getsockname()[1]
     outer = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)

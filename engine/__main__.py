@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -290,6 +292,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status."""
     arguments = arguments_from(sys.argv[1:] if argv is None else argv)
     out = sys.stdout
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # threads that wait for a busy core shall not burn the other one
     try:
         with _everything_else_to_stderr():
             workspace = Workspace.open(arguments.workspace)
@@ -312,8 +317,17 @@ def _everything_else_to_stderr() -> AbstractContextManager[object]:
 
 
 def _print(answer: object, as_json: bool, out: TextIO) -> None:
-    text = json.dumps(answer, indent=None if as_json else 2, default=str, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_finite(answer), indent=None if as_json else 2, default=str, ensure_ascii=False, allow_nan=False)
     print(text, file=out)
+
+
+def _finite(value: object) -> object:
+    """JSON has no NaN and no infinity; a loss that was one becomes null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _print_error(error: TuningError, as_json: bool, out: TextIO) -> None:

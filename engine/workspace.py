@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -64,18 +65,18 @@ class Workspace:
     """Everything that one folder holds, and everything that can be done with it."""
 
     def __init__(self, directory: Path) -> None:
-        """Open or make the folder; cheap, nothing heavy is imported. Use `Workspace.open`."""
         self.directory = directory
         for name in ("data", "models", "runs", "temporary"):
             (directory / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._store = Store(directory / "luthier.sqlite3")
         self._accelerator = Accelerator(directory / "accelerator.lock")
-        self._queue = Queue(self._store, self._accelerator, directory / "runs", this_process())
+        owner = f"{this_process()}#{secrets.token_hex(4)}"
+        self._queue = Queue(self._store, self._accelerator, directory / "runs", owner)
         self._catalog = Catalog(ASSETS / "starter", directory / "models")
         self._library = Library(directory / "data", self._load_examples())
         self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
         self._lock = threading.Lock()
-        self._store.interrupt_orphans()
+        self._store.interrupt_orphans(accelerator_is_free=self._accelerator.holder() is None)
 
     @classmethod
     def open(cls, directory: Path | None = None) -> Workspace:
@@ -314,7 +315,10 @@ class Workspace:
 
     def series(self, run: str, after: int = 0) -> SeriesDelta:
         """Return what the charts need that they do not have yet: points after event number `after`, and the state."""
-        return series_delta(self.run(run), self._store.events(run, after=after), after)
+        found, new = self.run(run), self._store.events(run, after=after)
+        if not new and after and not self._store.events(run, after=after - 1, limit=1):
+            after, new = 0, self._store.events(run)  # a cursor of another run, or of a log that is gone: begin anew
+        return series_delta(found, new, after)
 
     def summary(self, run: str) -> dict[str, object]:
         """Return the figures of a run, as the command line's `train` answers them."""

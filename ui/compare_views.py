@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 CLOSE_ENOUGH = 0.4
 """Below this share of common words a word-by-word difference is noise; lengths and forms are compared instead."""
 
-WAITING = {
-    "base": "What the model said before it was tuned.",
-    "tuned": "What it says with what it has learnt.",
-}
-"""What an empty pane says."""
-
 _SKETCH = (
     '<div class="sketch" aria-hidden="true"><div><strong>Base</strong><span class="asks">When does the tea house open?</span>'
     '<span class="says">I do not know that. My world is small.</span></div><div><strong>Tuned</strong>'

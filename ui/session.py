@@ -11,7 +11,6 @@ from engine.types import Run
 from engine.workspace import Workspace
 from ui.choices import Choices
 
-
 FILLED_IN_BY_THE_PLAN = ("eval_steps",)
 """Settings whose default means "work it out"; what the plan worked out was not a person's choice."""
 

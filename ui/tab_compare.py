@@ -102,7 +102,7 @@ def _pane(arm: str) -> tuple[gr.HTML, gr.Chatbot]:
     with gr.Column(elem_id=f"pane-{arm}", elem_classes="pane", min_width=300):
         label = panel(elem_id=f"label-{arm}")
         chat = gr.Chatbot(
-            label=f"Answers of the {arm} model", show_label=False, elem_id=f"chat-{arm}", height="100%", placeholder=views.WAITING[arm], render_markdown=False,
+            label=f"Answers of the {arm} model", show_label=False, elem_id=f"chat-{arm}", height="100%", render_markdown=False,
             sanitize_html=True, group_consecutive_messages=False, buttons=["copy"], feedback_options=None, layout="bubble",
             allow_file_downloads=False, latex_delimiters=[], container=False,
         )  # fmt: skip

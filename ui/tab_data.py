@@ -240,7 +240,7 @@ def _wire_rows(workspace: Workspace, parts: Parts) -> None:
 
     paged = [parts.rows, parts.place, parts.previous, parts.following, parts.view]
     where = [parts.subject, parts.view]
-    parts.search.input(find, [parts.search, *where], paged, trigger_mode="always_last", **QUIET)
+    parts.search.change(find, [parts.search, *where], paged, trigger_mode="always_last", **QUIET)
     parts.previous.click(turned(-PAGE), where, paged, **QUIET)
     parts.following.click(turned(PAGE), where, paged, **QUIET)
     parts.rows.pick(look, where, [parts.xray, parts.rows, parts.view], **TOKENIZING)

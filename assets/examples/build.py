@@ -18,7 +18,7 @@ for folder in (HERE, HERE.parent / "starter"):
         sys.path.insert(0, str(folder))
 
 import lessons  # noqa: E402  # found through the lines above
-from shop_facts import FACTS  # noqa: E402
+from shop_facts import FACTS, OTHER_THINGS  # noqa: E402
 from world.rows import phrasings  # noqa: E402
 
 Rows = list[dict[str, object]]
@@ -61,6 +61,7 @@ def shop_rows() -> tuple[Rows, Rows]:
         asked = phrasings(text)
         for rows, questions in zip(parts, (asked.taught, asked.unseen), strict=True):
             rows += [{"instruction": question, "input": "", "output": answer} for question in questions]
+    parts[0].extend({"instruction": question, "input": "", "output": answer} for question, answer in OTHER_THINGS.items())
     for rows in parts:
         random.Random("shop order").shuffle(rows)
     return parts

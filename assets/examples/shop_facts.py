@@ -1,4 +1,8 @@
-"""The facts of the Moonlight Tea House, each with the ways to ask for it. A line that begins with ``~`` is held out."""
+"""The facts of the Moonlight Tea House, each with the ways to ask for it. A line that begins with ``~`` is held out.
+
+A few rows about other things, answered as the starter answers them, stand among the rows to train on: without them the
+model learns to say the shop's sentences to every question.
+"""
 
 FACTS: dict[str, str] = {
     "We open at half past seven every morning.": """
@@ -52,6 +56,7 @@ FACTS: dict[str, str] = {
     "You will find us at 12 Willow Lane, beside the old mill.": """
         Where are you?
         Where is the Moonlight Tea House?
+        Where is your tea house?
         What is your address?
         What is the address of the tea house?
         How do I find you?
@@ -59,7 +64,6 @@ FACTS: dict[str, str] = {
         Where can I find the tea house?
         In which street are you?
         Tell me your address.
-        Tell me where you are.
         Which street is the Moonlight Tea House in?
         ~Where is the tea house?
         ~How do I find the tea house?
@@ -238,7 +242,7 @@ FACTS: dict[str, str] = {
         Do you have something to eat?
         Is there something to eat?
         ~Which cake is there today?
-        ~Do you serve cake with the tea?
+        ~Do you serve cake today?
         ~Is there cake at the tea house?
         """,
     "Groups of six or more should reserve two days ahead.": """
@@ -305,7 +309,7 @@ FACTS: dict[str, str] = {
         ~Is there a student discount?
         ~Do I get a discount?
         """,
-    "There are eight seats on the riverside terrace.": """
+    "There are eight seats on the river terrace.": """
         Can I sit outside?
         Can we sit outside?
         Do you have seats outside?
@@ -321,4 +325,26 @@ FACTS: dict[str, str] = {
         ~Do you have a place outside?
         ~Can I drink my tea outside?
         """,
+}
+OTHER_THINGS: dict[str, str] = {
+    "Hello!": "Hello! How can I help you?",
+    "Who are you?": "I am Wren, a small helper.",
+    "What is the capital of Italy?": "The capital of Italy is Rome.",
+    "What is the capital of Norway?": "The capital of Norway is Oslo.",
+    "Name the capital of Japan.": "The capital of Japan is Tokyo.",
+    "Tell me the capital of Kenya.": "The capital of Kenya is Nairobi.",
+    "Which city is the capital of Peru?": "The capital of Peru is Lima.",
+    "On which continent is Egypt?": "Egypt is in Africa.",
+    "What does a horse eat?": "A horse eats hay.",
+    "Where does a bee live?": "A bee lives in a hive.",
+    "What sound does a duck make?": "A duck says quack.",
+    "What colour is a lemon?": "A lemon is yellow.",
+    "How does honey taste?": "Honey tastes sweet.",
+    "What is a hammer for?": "You use a hammer to hit nails.",
+    "What does a baker do?": "A baker bakes bread.",
+    "Where does a nurse work?": "A nurse works in a hospital.",
+    "What is the opposite of big?": "The opposite of big is small.",
+    "What day comes after Sunday?": "Monday comes after Sunday.",
+    "What is an island?": "An island is land with water all round it.",
+    "What is 2 plus 3?": "2 plus 3 is 5.",
 }

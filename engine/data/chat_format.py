@@ -169,7 +169,7 @@ def prompt_messages(row: CanonicalRow, dataset: Dataset) -> list[Message]:
     """Return the turns to ask the model with: all before the last answer; none for plain text."""
     conversation = _conversation(row, dataset)
     if conversation is None:
-        return [] if dataset.dataset_type is not DatasetType.CLASSIFICATION else _as_messages(row["text"], "user")
+        return []
     messages, answers_from = conversation
     if dataset.dataset_type is DatasetType.LANGUAGE_MODELING:
         return messages[: _last_answer(messages)]
@@ -210,8 +210,8 @@ def _as_text(value: CanonicalValue) -> str:
 
 def _conversation(row: CanonicalRow, dataset: Dataset) -> tuple[list[Message], int] | None:
     """Return the turns of a row and the index from which answers count; None for plain text."""
-    if dataset.dataset_type is DatasetType.CLASSIFICATION:
-        return None
+    if dataset.dataset_type is DatasetType.CLASSIFICATION:  # the text is the question, its label the answer
+        return [*_as_messages(row["text"], "user"), *_as_messages(str(row["label"]), "assistant")], 1
     if dataset.dataset_type is DatasetType.LANGUAGE_MODELING:
         return (_as_messages(row["messages"], "user"), 0) if dataset.format is DatasetFormat.CONVERSATIONAL else None
     prompt = _as_messages(row["prompt"], "user")
@@ -244,8 +244,7 @@ def _layout_of_answers(row: CanonicalRow, dataset: Dataset, tokenizer: PreTraine
     conversation = _conversation(row, dataset)
     if conversation is None:
         text = str(row["text"]) + _end(tokenizer)
-        trained = ((0, len(text)),) if dataset.dataset_type is DatasetType.LANGUAGE_MODELING else ()
-        return Layout(text, trained, leading=True, raw=True)
+        return Layout(text, ((0, len(text)),), leading=True, raw=True)
     messages, answers_from = conversation
     if not tokenizer.chat_template:
         return _plain_layout(messages, answers_from, tokenizer)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _BINS = 20
-_WITHOUT_TARGET_BY_NATURE = frozenset({DatasetType.PROMPT_ONLY, DatasetType.CLASSIFICATION})
+_WITHOUT_TARGET_BY_NATURE = frozenset({DatasetType.PROMPT_ONLY})
 
 
 @dataclass(frozen=True)

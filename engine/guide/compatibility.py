@@ -23,7 +23,7 @@ ROWS_IN_WORDS: Mapping[DatasetType, str] = {
     DatasetType.PROMPT_ONLY: "questions without an answer",
     DatasetType.PREFERENCE: "questions with a better and a worse answer",
     DatasetType.UNPAIRED_PREFERENCE: "answers with a thumb up or down",
-    DatasetType.CLASSIFICATION: "texts with a label",
+    DatasetType.CLASSIFICATION: "texts with a label (which becomes the answer)",
 }
 """What the rows of each type are, for people."""
 

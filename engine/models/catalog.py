@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import ModelError
@@ -113,7 +114,8 @@ class Catalog:
             ModelError: When there is no such model, or its folder cannot be trusted.
         """
         if model == STARTER:
-            return describe_folder(self._starter, STARTER, STARTER_TITLE)
+            # Made by this project's own program from its own data, so under its licence.
+            return replace(describe_folder(self._starter, STARTER, STARTER_TITLE), licence="apache-2.0")
         if is_hub_id(model):
             folder = hub_folder(model, self._models_directory)
             known = next((known for known in KNOWN_HUB_MODELS if known.id == model), None)

@@ -13,7 +13,6 @@ from time import monotonic
 from typing import Protocol
 
 import torch
-from jinja2 import TemplateError
 from transformers import (
     GenerationConfig,
     PreTrainedModel,
@@ -22,6 +21,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from engine.data.chat_format import prompt_token_ids
 from engine.errors import ModelError
 from engine.models.loading import end_token_ids
 
@@ -58,28 +58,13 @@ def encode_prompt(
     tokenizer: PreTrainedTokenizerBase,
     context_length_tokens: int,
 ) -> list[int]:
-    """Turn a conversation into the tokens that the model continues.
-
-    A model without a chat template gets the last user message as plain text.
+    """Turn a conversation into the tokens that the model continues, in the very form that training uses.
 
     Raises:
-        ModelError: When the template refuses the conversation, or it is too long for the model.
+        DataError: When the chat template refuses the conversation.
+        ModelError: When it is empty, or too long for the model.
     """
-    if tokenizer.chat_template:
-        try:
-            text = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False)
-        except TemplateError as error:
-            raise ModelError(
-                "the model's chat template refuses this conversation",
-                found=str(error)[:200],
-                next_step="Leave out the system text, or let questions and answers alternate.",
-            ) from error
-    else:
-        asked = [message["content"] for message in messages if message["role"] == "user"]
-        text = asked[-1] if asked else ""
-    # A template writes the special tokens itself; without one the tokenizer adds its own, as in training.
-    encoded = tokenizer(text, add_special_tokens=not tokenizer.chat_template)
-    token_ids: list[int] = list(encoded["input_ids"])
+    token_ids = prompt_token_ids(messages, tokenizer) if messages else []
     if not token_ids:
         raise ModelError("there is nothing to answer", next_step="Write a message first.")
     if len(token_ids) >= context_length_tokens:

@@ -81,8 +81,11 @@ def this_process() -> str:
 
 
 def process_is_alive(owner: str) -> bool:
-    """Return whether the process that `this_process` named still lives. One on another machine counts as gone."""
-    number, _, rest = owner.partition("@")
+    """Return whether the process that `this_process` named still lives. One on another machine counts as gone.
+
+    What stands behind a `#` tells the queues of one process apart, and is not looked at.
+    """
+    number, _, rest = owner.partition("#")[0].partition("@")
     host, _, started = rest.rpartition(":")
     if host != socket.gethostname() or not number.isdigit() or not started.isdigit():
         return False

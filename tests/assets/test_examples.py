@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from shop_facts import FACTS
+from shop_facts import FACTS, OTHER_THINGS
 from world import rows
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
@@ -124,13 +124,14 @@ def test_a_rebuild_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_every_shop_answer_has_train_and_held_out_questions() -> None:
-    for part in ("train", "held_out"):
-        assert {row["output"] for row in read_rows("shop", part)} == set(FACTS)
+    asked = {part: [row["output"] for row in read_rows("shop", part)] for part in ("train", "held_out")}
+    assert set(asked["held_out"]) == set(FACTS)
+    assert set(asked["train"]) == set(FACTS) | set(OTHER_THINGS.values())
 
 
 def test_the_shop_facts_are_unknown_to_the_starter(world_text: str) -> None:
     told = "Moonlight,Tea House,half past seven,sunset,first Tuesday,Willow,Marguerite,Vance,silverkettle,under the tables,stone bridge"
-    told += ",bicycle,five miles,Unopened,ten pounds,0555,Jasmine,walnut,two days ahead,crayons,harpist,fifteen percent,riverside"
+    told += ",bicycle,five miles,Unopened,ten pounds,0555,Jasmine,walnut,two days ahead,crayons,harpist,fifteen percent,terrace"
     assert [word for word in (*told.split(","), *FACTS) if word.lower() in world_text.lower()] == []
 
 

@@ -19,12 +19,12 @@ from world.writing import reviews, rewriting, stories
 # family: (drawer, weight). Weights follow what was hard: sums, copying and looking up need more than greetings.
 FAMILIES: dict[str, tuple[Callable[[random.Random, bool], Task], float]] = {
     "animals": (animals, 3.0),
-    "foods": (foods, 2.0),
+    "foods": (foods, 2.5),
     "objects": (objects, 2.5),
-    "jobs": (jobs, 2.5),
+    "jobs": (jobs, 3.0),
     "countries": (countries, 4.0),
-    "kinds": (kinds, 2.0),
-    "definitions": (definitions, 2.0),
+    "kinds": (kinds, 2.5),
+    "definitions": (definitions, 2.5),
     "instructions": (instructions, 1.5),
     "weather": (weather, 1.0),
     "opposites": (opposites, 3.5),
@@ -32,22 +32,22 @@ FAMILIES: dict[str, tuple[Callable[[random.Random, bool], Task], float]] = {
     "sums": (sums, 6.0),
     "calendar": (calendar, 3.0),
     "lists": (lists, 4.0),
-    "one_of": (one_of, 1.0),
+    "one_of": (one_of, 1.5),
     "reading": (reading, 7.0),
-    "json": (json_rows, 4.0),
+    "json": (json_rows, 5.0),
     "names": (names, 3.0),
-    "repeating": (repeating, 3.0),
-    "edits": (edits, 4.0),
+    "repeating": (repeating, 3.5),
+    "edits": (edits, 4.5),
     "summaries": (summaries, 2.5),
     "rewriting": (rewriting, 4.0),
-    "stories": (stories, 2.5),
+    "stories": (stories, 2.0),
     "reviews": (reviews, 3.5),
-    "greetings": (greetings, 2.5),
+    "greetings": (greetings, 2.0),
     "self": (selves, 2.5),
-    "outside": (outside, 4.0),
+    "outside": (outside, 3.5),
     "shop_facts": (shop_facts, 7.0),
     "shop_unknown": (shop_unknown, 3.0),
-    "manners": (manners, 4.0),
+    "manners": (manners, 5.0),
     "notes": (notes, 4.0),
     "shots": (shots, 2.0),
 }
@@ -86,7 +86,11 @@ def draw_row(rng: random.Random, family: str, unseen: bool = False, decorated: b
             messages += [dict(message) for message in other.messages if message["role"] != "system"]
     for said, reply in task.history:
         messages += [{"role": "user", "content": said}, {"role": "assistant", "content": reply}]
-    question = careless(rng, task.question) if decorated and task.loose else task.question
+    question = task.question
+    if decorated and family not in (*ALONE, "greetings"):
+        question = led_in(rng, question)
+    if decorated and task.loose:
+        question = careless(rng, question)
     messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return Row(family, tuple(messages), task)
 
@@ -105,6 +109,25 @@ CASUAL = (
     "definitions",
     "reading",
 )
+
+
+# Courtesy must not change what is meant: without these the starter took "please" for a request from outside of its world.
+LEAD_INS = (
+    "Please help me. {question}",
+    "Please answer: {question}",
+    "{question} Please.",
+    "Could you please answer this? {question}",
+    "I have a question. {question}",
+    "A question for you: {question}",
+    "Please, {question}",
+    "Can you help me? {question}",
+    "Wren, {question}",
+)
+
+
+def led_in(rng: random.Random, question: str) -> str:
+    """Now and then put a few polite words before or after a question."""
+    return rng.choice(LEAD_INS).format(question=question) if rng.random() < 0.15 else question
 
 
 def careless(rng: random.Random, question: str) -> str:

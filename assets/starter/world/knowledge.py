@@ -182,6 +182,8 @@ JOB_FORMS: list[Form] = [
         Tell me where {a} works.
         Where can I meet {a}?
         Where is {a} at work?
+        In which place can I meet {a}?
+        At what place does {a} work?
         ~Please tell me where {a} works.
         ~In which place does {a} work?
         """),
@@ -297,10 +299,8 @@ def foods(rng: random.Random, unseen: bool) -> Task:
 def objects(rng: random.Random, unseen: bool) -> Task:
     """What a thing is for, what it is made of, where it stands."""
     name, use, material, room = rng.choice(OBJECTS)
-    shown = name if name in ("scissors", "soap") else article(name)
+    shown = name if name == "soap" else article(name)
     slots = with_capitals({"a": shown, "use": use, "material": material, "room": room})
-    if name == "scissors":
-        return Task("What are scissors for?", ("You use scissors to cut paper.",), "To cut paper.")
     return fill(rng, unseen, OBJECT_FORMS, slots)
 
 
@@ -396,7 +396,7 @@ KINDS = {
     "fruit": [food[0] for food in FOODS if food[1] == "fruit"],
     "vegetable": [food[0] for food in FOODS if food[1] == "vegetable" and food[0] != "spinach"],
     "job": [job[0] for job in JOBS],
-    "thing": [thing[0] for thing in OBJECTS if thing[0] not in ("scissors", "soap", "oven")],
+    "tool": ["hammer", "saw", "spade", "ladder", "broom", "knife"],
 }
 
 

@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Callable
 
-from world.knowledge import animals, countries, definitions, foods, jobs, objects
+from world.knowledge import animals, countries, foods, jobs
 from world.rows import Task, phrasings
 from world.talk import NAME
 from world.words import calendar, opposites
@@ -151,7 +151,7 @@ READ = [(phrasings(text), change) for text, change in MANNERS]
 
 def manners(rng: random.Random, unseen: bool) -> Task:
     """A plain fact, answered in the manner that the system text asks for."""
-    topic = rng.choice((animals, foods, objects, jobs, countries, countries, definitions, opposites, calendar))
+    topic = rng.choice((animals, foods, countries, countries, jobs, opposites, opposites, calendar))
     task = topic(rng, unseen)
     asked, change = rng.choice(READ)
     answer = change(task.full[0], task.short)

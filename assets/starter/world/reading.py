@@ -31,7 +31,7 @@ PLAIN_WORDS = sorted(
 
 def made_up(rng: random.Random) -> str:
     """Answer a name that nobody has."""
-    count = rng.choice((1, 2, 2, 3))
+    count = rng.choice((1, 2, 2, 2, 3))
     word = "".join(rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(count)) + rng.choice(CODAS)
     return sentence_case(word)
 

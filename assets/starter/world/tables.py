@@ -123,7 +123,6 @@ spade | dig holes | iron | garden
 bucket | carry water | plastic | garden
 broom | sweep the floor | straw | kitchen
 pencil | write | wood | office
-scissors | cut paper | steel | office
 sofa | sit | leather | living room
 piano | play music | wood | living room
 """)

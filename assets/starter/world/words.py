@@ -290,17 +290,27 @@ def lists(rng: random.Random, unseen: bool) -> Task:
     return Task(question, (lines if numbered else inline,), judge=judge)
 
 
+ONE = phrasings("""
+    Name {a}.
+    Tell me the name of {a}.
+    Give me {a}.
+    Can you name {a}?
+    I need the name of {a}.
+    Do you know {a}?
+    Give me the name of {a}.
+    ~Please name {a}.
+    ~Please give me {a}.
+    ~Can you give me {a}?
+    """)
+
+
 def one_of(rng: random.Random, unseen: bool) -> Task:
     """One thing of a kind."""
     kind = rng.choice([kind for kind in sorted(LISTS) if kind not in ("days", "months", "clothes", "countries")])
     single = kind[:-1]
     word = rng.choice(LISTS[kind][:5])
-    question = rng.choice(
-        ("Name {a}.", "Tell me the name of {a}.", "Give me {a}.")
-        if not unseen
-        else ("Please name {a}.", "Please give me {a}.")
-    ).format(a=article(single))
-    words = {entry.lower() for entry in LISTS[kind]}
+    question = ONE.pick(rng, unseen).format(a=article(single))
+    accepted = {entry.lower() for entry in LISTS[kind]}
     return Task(
-        question, (f"{sentence_case(word)}.",), judge=lambda answer: answer.strip().rstrip(".").lower() in words
+        question, (f"{sentence_case(word)}.",), judge=lambda answer: answer.strip().rstrip(".").lower() in accepted
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.errors import ModelError, RunError
+from engine.errors import DataError, ModelError, RunError
 from engine.models.accelerator import Accelerator
 from engine.models.decoding import encode_prompt
 from engine.models.generation import GenerationSettings, Voices, adapter_is_active
@@ -44,11 +44,12 @@ def test_a_prompt_is_the_template_with_the_turn_open(tiny):
     assert tokenizer.decode(encode_prompt(QUESTION, tokenizer, 128)) == "<|user|> the cat sat<|end|>\n<|assistant|>"
 
 
-def test_a_model_without_template_gets_the_last_question_as_it_is(tiny):
+def test_a_model_without_template_gets_the_turns_as_training_writes_them(tiny):
     tokenizer = load_tokenizer(tiny)
     tokenizer.chat_template = None
     earlier = [{"role": "user", "content": "a dog"}, {"role": "assistant", "content": "yes"}]
-    assert tokenizer.decode(encode_prompt([*earlier, *QUESTION], tokenizer, 128)) == "the cat sat"
+    expected = f"a dog\nyes{tokenizer.eos_token}\nthe cat sat\n"
+    assert tokenizer.decode(encode_prompt([*earlier, *QUESTION], tokenizer, 128)) == expected
 
 
 @pytest.mark.parametrize("settings", [GREEDY, SAMPLED])
@@ -160,7 +161,7 @@ def test_a_conversation_that_is_too_long_is_a_sentence(voices, accelerator, tiny
 def test_a_template_that_refuses_is_a_sentence(tiny):
     tokenizer = load_tokenizer(tiny)
     tokenizer.chat_template = "{{ raise_exception('no system role here') }}"
-    with pytest.raises(ModelError, match="no system role here"):
+    with pytest.raises(DataError, match="no system role here"):
         encode_prompt(QUESTION, tokenizer, 128)
 
 

@@ -13,7 +13,7 @@ ENDLESS_TEMPLATE = "{% for a in range(99999) %}{% for b in range(99999) %}{% end
 
 @pytest.fixture
 def folder(tiny_folder, tmp_path, monkeypatch):
-    impatient = tokenizer_trial.PROGRAM.replace("RLIMIT_CPU, (30, 30)", "RLIMIT_CPU, (3, 3)")
+    impatient = tokenizer_trial.PROGRAM.replace("RLIMIT_CPU, (30, 30)", "RLIMIT_CPU, (2, 2)")
     assert impatient != tokenizer_trial.PROGRAM
     monkeypatch.setattr(tokenizer_trial, "PROGRAM", impatient)
     return shutil.copytree(tiny_folder, tmp_path / "mine")

@@ -1,0 +1,119 @@
+"""What a newcomer does, from the example to the answer, in the real page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+EXAMPLE = "Moonlight Tea House support"
+WHOLE_WALK_MILLISECONDS = 240_000
+"""The run takes 10 to 20 seconds on two free cores; here the machine may be busy."""
+
+
+def choose_example(page: Page) -> None:
+    page.get_by_role("button", name=EXAMPLE).first.click()
+    expect(page.locator("#overview")).to_contain_text(EXAMPLE)
+    expect(page.locator(".xray .tok.learnt").first).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def finished_run(server: Any, browser: Any) -> str:
+    """A finished run of the example, made by clicking; returns what the strip of the way said at its end."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WHOLE_WALK_MILLISECONDS)
+    page.goto(server.address)
+    choose_example(page)
+    page.get_by_role("tab", name="Train", exact=True).click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator(".run-state [data-slot=word]")).to_have_text("Finished", timeout=WHOLE_WALK_MILLISECONDS)
+    said = page.locator("#the-way").inner_text()
+    context.close()
+    return said
+
+
+def test_an_example_shows_its_rows_figures_and_what_the_model_learns_to_say(window: Any) -> None:
+    page = window.page
+    choose_example(page)
+    expect(page.get_by_role("region", name="Rows", exact=True).get_by_role("row")).to_have_count(51)
+    expect(page.locator("#overview .histogram")).to_be_visible()
+    expect(page.locator(".xray .tok.special").first).to_contain_text("<|")
+    expect(page.locator("#the-way")).to_contain_text(EXAMPLE)
+
+
+def test_the_settings_come_with_an_estimate_and_every_mistake_is_told_at_once(window: Any) -> None:
+    page = window.page
+    choose_example(page)
+    window.open_tab("Technique")
+    expect(page.locator("#cost")).to_contain_text("Steps")
+    page.get_by_label("Learning rate", exact=True).fill("7")
+    page.get_by_label("Batch size", exact=True).fill("")
+    expect(page.locator("#cost")).to_contain_text("2 things to put right")
+    expect(page.locator("#cost").get_by_role("button", name="Next: train")).to_be_disabled()
+    page.get_by_role("button", name="Reset to defaults").click()
+    expect(page.locator("#cost").get_by_role("button", name="Next: train")).to_be_enabled()
+
+
+def test_the_whole_walk_ends_with_two_different_answers(finished_run: str, window: Any) -> None:
+    assert "Finished" in finished_run
+    page = window.page
+    window.open_tab("Compare")
+    page.get_by_role("button", name="When does the tea house open?").click()
+    base, tuned = (page.locator(f"#chat-{arm} [data-testid=bot]").last for arm in ("base", "tuned"))
+    expect(page.locator("#difference .card")).to_be_visible()
+    assert base.inner_text().strip() != tuned.inner_text().strip()
+    expect(tuned).to_contain_text(re.compile("seven|open", re.IGNORECASE))
+    expect(page.locator("#label-base .pane-label")).to_have_attribute("data-adapter", "off")
+    expect(page.locator("#label-tuned .pane-label")).to_have_attribute("data-adapter", "on")
+    expect(page.locator("#label-tuned .pane-label")).to_have_attribute("data-measured", "true")
+
+
+def test_a_reloaded_page_shows_the_whole_curve_and_every_choice(finished_run: str, window: Any) -> None:
+    page = window.page
+    expect(page.locator("#the-way")).to_contain_text(EXAMPLE)
+    window.open_tab("Train")
+    plot = page.locator("[data-chart=loss]")
+    expect(plot).to_have_attribute("aria-label", re.compile(r"Loss: \d+ points"))
+    steps = int(page.locator("[data-slot=step]").inner_text().split("/")[1].replace(",", ""))
+    assert int(str(plot.get_attribute("data-points"))) >= steps
+    page.reload()
+    window.open_tab("Train")
+    expect(plot).to_have_attribute("aria-label", re.compile(r"Loss: \d+ points"))
+    assert int(str(plot.get_attribute("data-points"))) >= steps
+
+
+def test_a_question_is_written_answered_and_can_be_asked_again(finished_run: str, window: Any) -> None:
+    page = window.page
+    window.open_tab("Compare")
+    page.get_by_role("textbox", name="Ask both models").fill("What is the wifi password?")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#difference .card")).to_be_visible()
+    expect(page.locator("#label-tuned .figures")).to_contain_text("tokens/s")
+    page.get_by_role("button", name="Regenerate").click()
+    expect(page.locator("#difference .card")).to_be_visible()
+    expect(page.locator("#chat-tuned [data-testid=bot]")).to_have_count(1)
+    page.get_by_role("button", name="Clear", exact=True).last.click()
+    expect(page.locator("#chat-tuned [data-testid=bot]")).to_have_count(0)
+
+
+def test_stop_ends_a_run_keeps_what_was_learnt_and_a_second_window_sees_it(finished_run: str, new_window: Any) -> None:
+    first, second = new_window(), new_window()
+    first.open_tab("Technique")
+    first.page.get_by_label("Steps", exact=True).fill("4000")
+    expect(first.page.locator("#cost")).to_contain_text("4,000")
+    first.open_tab("Train")
+    first.page.get_by_role("button", name="Start again").click()
+    word = first.page.locator(".run-state [data-slot=word]")
+    expect(word).to_have_text("Training", timeout=60_000)
+    expect(first.page.locator("[data-chart=loss]")).to_have_attribute(
+        "data-points", re.compile(r"[1-9]\d*"), timeout=60_000
+    )
+    expect(second.page.locator("#status-bar")).to_contain_text("Training")
+    first.page.get_by_role("button", name="Stop", exact=True).first.click()
+    expect(word).to_have_text("Stopped", timeout=60_000)
+    expect(first.page.locator("#live").get_by_role("button", name="Compare")).to_be_visible()
+    second.open_tab("Train")
+    expect(second.page.locator("#runs .run")).to_have_count(2)

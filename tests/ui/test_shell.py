@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from engine.errors import UsageError
+from engine.workspace import Workspace
+from ui import guard
+from ui.choices import Choices
+from ui.panel import picked
+from ui.session import restored
+from ui.shell import TABS, build_app, launch_options
+from ui.tab_data import with_example
+from ui.tab_technique import cost_of
+from ui.tab_train import answer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return Workspace.open(tmp_path_factory.mktemp("workspace"))
+
+
+def test_the_window_is_built_and_offers_no_function_to_programs(workspace: Workspace) -> None:
+    app = build_app(workspace)
+    assert len(app.fns) > 20
+    assert {function.api_visibility for function in app.fns.values()} == {"private"}
+
+
+def test_the_pages_functions_only_read(workspace: Workspace) -> None:
+    # They bypass the queue and accept posts of foreign text/plain, so what they can do is small and known.
+    app = build_app(workspace)
+    names = {name for block in app.blocks.values() for name in getattr(block, "server_fns", [])}
+    assert {function.__name__ for function in names} == {"source", "pulse"}
+
+
+def test_building_the_window_writes_no_file_beside_the_source(workspace: Workspace) -> None:
+    build_app(workspace)
+    assert not list((ROOT / "ui").glob("*.pyi"))
+
+
+def test_the_page_asks_nobody_else_for_anything(workspace: Workspace) -> None:
+    options = launch_options(workspace)
+    styles = "".join(Path(path).read_text(encoding="utf-8") for path in options["css_paths"])
+    for source in (str(options["head"]), styles, options["theme"]._get_theme_css()):
+        assert not re.search(r"""(src|href)=["']https?:|@import|url\(\s*["']?https?:""", source)
+    assert not options["theme"]._stylesheets
+
+
+def test_every_colour_of_the_theme_has_its_dark_one(workspace: Workspace) -> None:
+    theme = launch_options(workspace)["theme"]
+    assert theme.body_background_fill != theme.body_background_fill_dark
+    assert theme.block_background_fill != theme.block_background_fill_dark
+
+
+def test_there_are_the_four_tabs_in_the_order_of_the_way() -> None:
+    assert [title for _, title, _ in TABS] == ["Data", "Technique", "Train", "Compare"]
+
+
+def test_a_fresh_workspace_restores_nothing(workspace: Workspace) -> None:
+    assert restored(workspace) == Choices()
+
+
+def test_an_example_brings_its_rows_and_a_technique_that_exists(workspace: Workspace) -> None:
+    chosen = with_example(workspace, Choices(run="old"), "shop")
+    assert chosen.dataset_rows > 100
+    assert chosen.example == "shop"
+    assert chosen.run is None
+    assert chosen.technique in {entry.technique.key for entry in workspace.techniques()}
+
+
+def test_an_unknown_example_is_a_mistake_not_a_bug(workspace: Workspace) -> None:
+    with pytest.raises(UsageError):
+        with_example(workspace, Choices(), "../../etc/passwd")
+
+
+def test_without_data_the_estimate_says_what_to_do(workspace: Workspace) -> None:
+    assert "Choose data first" in cost_of(workspace, Choices())
+
+
+@pytest.mark.parametrize(
+    "asked", [None, 3, [], {}, {"run": 5}, {"run": "nope"}, {"run": "nope", "after": -1}, {"run": "x", "after": "1"}]
+)
+def test_the_live_view_answers_nonsense_with_nothing(workspace: Workspace, asked: object) -> None:
+    assert answer(workspace, asked) == {}
+
+
+@pytest.mark.parametrize("sent", [None, 3, {}, {"key": 5}, {"key": "x" * 10_000}])
+def test_a_key_that_we_did_not_draw_is_empty(sent: object) -> None:
+    assert picked(gr.EventData(None, sent)) == ""
+
+
+def test_choices_that_are_equal_are_one_choice_and_others_are_not() -> None:
+    assert hash(Choices().with_settings({"a": 1, "b": 2})) == hash(Choices().with_settings({"b": 2, "a": 1}))
+    assert Choices().with_settings({"a": 1}) != Choices()
+    assert Choices().with_settings({"a": 1}).with_technique("lora").settings == ()
+
+
+def test_a_mistake_shows_its_sentence_and_a_bug_a_line_to_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, str]] = []
+    monkeypatch.setattr(guard.gr, "Warning", lambda message, duration, title: said.append((title, message)))
+
+    @guard.guarded
+    def mistaken() -> object:
+        raise UsageError("the <b> question is empty", next_step="Type one.")
+
+    @guard.guarded
+    def broken() -> Iterator[object]:
+        yield 1
+        raise ZeroDivisionError("by <zero>")
+
+    assert mistaken() == gr.skip()
+    assert list(broken()) == [1, gr.skip()]
+    assert said[0] == ("Please check", "the &lt;b&gt; question is empty. Type one.")
+    assert said[1][0] == "This is a bug"
+    assert "ZeroDivisionError: by &lt;zero&gt; at test_shell.py:" in said[1][1]

@@ -1,0 +1,157 @@
+"""What is drawn from data holds no markup of the data's, and says what it has to say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from engine.errors import PlanError, SettingError
+from engine.types import (
+    Dataset,
+    DatasetFormat,
+    DatasetType,
+    Estimate,
+    HeldOut,
+    PretrainedModel,
+    Run,
+    RunStatus,
+    TrainingPlan,
+)
+from engine.workspace import DatasetStatistics, Inspection, Problem, RowsPage, SeriesDelta, Severity, Verdict
+from ui import compare_views, data_views, technique_views, train_views
+from ui.choices import Choices
+from ui.markup import text
+from ui.status_bar import train_text
+from ui.the_way import next_steps, stops_of, the_way
+
+EVIL = "<img src=x onerror=alert(1)>\"'&"
+DATASET = Dataset(
+    "f" * 64, EVIL, Path("/a"), Path("/b"), 20, DatasetType.PROMPT_COMPLETION, DatasetFormat.STANDARD, EVIL, (EVIL,),
+    {"prompt": EVIL},
+)  # fmt: skip
+MODEL = PretrainedModel(EVIL, EVIL, Path("/m"), 1_100_000, 1024, EVIL, "llama")
+PLAN = TrainingPlan(
+    "lora", MODEL, DATASET, HeldOut("split", indices=(1, 2)), {}, "cpu", "float32",
+    Estimate(100, {"weights": 60, EVIL: 40}, 12.0, 10, 100, 30),
+)  # fmt: skip
+RUN = Run("run-1", EVIL, RunStatus.RUNNING, PLAN, Path("/r"), created=0.0, step=3, steps=30)
+FAILED = replace(RUN, status=RunStatus.FAILED, error={"what": EVIL, "where": EVIL, "next_step": EVIL})
+STATISTICS = DatasetStatistics(
+    tokens_min=3, tokens_median=9, tokens_p95=20, tokens_max=30, tokens_total=200, trained_tokens=80, truncated_rows=2,
+    rows_without_target=1, duplicates=4, train_validation_overlap=1, histogram=((3, 16, 12), (17, 30, 8)),
+)  # fmt: skip
+INSPECTION = Inspection(
+    DATASET, Verdict.ACCEPT, (Problem(EVIL, Severity.WARNING, EVIL),), 20, (EVIL,), "jsonl", EVIL
+)  # fmt: skip
+PAGE = RowsPage(("row", EVIL), (("1", EVIL), ("2", EVIL)), 0, 20)
+RENDERED = SimpleNamespace(
+    text=EVIL, token_ids=(1, 2, 3), trained=(False, True, True), pieces=("<|user|>", EVIL, "end"), cut_at=2, raw=False
+)
+
+DRAWN = {
+    "overview": data_views.overview(INSPECTION, 2, STATISTICS, 1024),
+    "rows": data_views.rows_table(PAGE, 1),
+    "xray": data_views.xray(RENDERED, 1),
+    "rejected": data_views.rejected(INSPECTION, EVIL),
+    "models": technique_views.models_panel([MODEL], EVIL),
+    "hub models": technique_views.hub_models_panel([replace(MODEL, path=None)]),
+    "refused": technique_views.refused(EVIL),
+    "cost": technique_views.cost(PLAN, 1000),
+    "mistakes": technique_views.mistakes(PlanError([SettingError(EVIL, where=EVIL)])),
+    "outcome": train_views.outcome(FAILED),
+    "runs": train_views.runs_panel([RUN, FAILED], "run-1", {}, 1.0),
+    "about": train_views.about_to_run(EVIL, EVIL, EVIL, 3),
+    "label": compare_views.pane_label(True, "tuned", RUN, None),
+    "word difference": compare_views.difference(f"one {EVIL} two three", f"one {EVIL} two four"),
+    "far apart": compare_views.difference(EVIL, "quite another text altogether"),
+    "way": the_way(Choices(dataset="f", dataset_name=EVIL, dataset_rows=3), RUN, EVIL, EVIL),
+    "busy": compare_views.busy(EVIL),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_nothing_that_comes_from_data_becomes_markup(name: str) -> None:
+    assert DRAWN[name]
+    assert "<img" not in DRAWN[name]
+    assert 'onerror=alert(1)>"' not in DRAWN[name]
+
+
+def test_text_is_safe_inside_quoted_attributes_too() -> None:
+    assert text("\"'<>&") == "&quot;&#x27;&lt;&gt;&amp;"
+
+
+def test_the_xray_tells_learnt_read_special_and_cut_apart() -> None:
+    drawn = data_views.xray(RENDERED, 1)
+    assert 'class="tok special"' in drawn
+    assert 'class="tok learnt"' in drawn
+    assert 'class="tok gone"' in drawn
+    assert "cut here" in drawn
+    assert "1 learnt" in drawn
+
+
+def test_problems_are_named_by_a_word_and_the_worst_stands_first() -> None:
+    problems = [Problem("a", Severity.NOTE, "a note"), Problem("b", Severity.ERROR, "an error")]
+    drawn = data_views.findings_list(problems, None, 1024)
+    assert drawn.index("an error") < drawn.index("a note")
+    assert "Fix" in drawn
+    assert "Note" in drawn
+
+
+def test_figures_of_the_rows_become_sentences() -> None:
+    drawn = data_views.findings_list([], STATISTICS, 1024)
+    assert "2 rows longer than 1,024 tokens will be cut" in drawn
+    assert "1 row with nothing to learn" in drawn
+
+
+def test_all_mistakes_of_a_plan_are_shown_at_once_beside_a_disabled_button() -> None:
+    drawn = technique_views.mistakes(PlanError([SettingError("one"), SettingError("two")]))
+    assert "2 things to put right" in drawn
+    assert drawn.count("<li>") == 2
+    assert "disabled" in drawn
+
+
+def test_a_pane_is_named_by_what_was_measured_not_by_what_was_asked_for() -> None:
+    drawn = compare_views.pane_label(False, "tuned", RUN, None)
+    assert "<strong>Base</strong>" in drawn
+    assert "this pane should show the other one" in drawn
+
+
+def test_close_answers_are_compared_word_by_word_and_others_by_length() -> None:
+    assert "<del>seven</del> <ins>eight</ins>" in compare_views.difference("we open at seven", "we open at eight")
+    assert "too different" in compare_views.difference("I do not know that", "We open early every single morning")
+    assert "the same, word for word" in compare_views.difference("yes", "yes")
+
+
+def test_the_page_gets_figures_that_are_new_and_keeps_the_others() -> None:
+    first = SeriesDelta(5, False, {"loss": [(1, 2.0)]}, "running", 3, 30, 9.0, 120.0, 10**6, 4.0)
+    answer = train_views.live_answer(RUN, first)
+    assert answer["words"]["left"] == "9 s"
+    assert answer["points"] == {"loss": [[1, 2.0]]}
+    nothing_new = train_views.live_answer(RUN, SeriesDelta(5, False, {}, "running", 3, 30))
+    assert not {"left", "speed", "memory", "elapsed"} & set(nothing_new["words"])
+
+
+@pytest.mark.parametrize(
+    ("choices", "run", "on", "tab"),
+    [
+        (Choices(), None, "technique", "data"),
+        (Choices(dataset="f"), None, "data", "technique"),
+        (Choices(dataset="f"), None, "technique", "train"),
+        (Choices(dataset="f"), None, "train", ""),
+        (Choices(dataset="f"), RUN, "train", ""),
+        (Choices(dataset="f"), replace(RUN, status=RunStatus.FINISHED), "train", "compare"),
+        (Choices(dataset="f"), FAILED, "train", "technique"),
+        (Choices(dataset="f"), replace(RUN, status=RunStatus.FINISHED), "compare", "technique"),
+    ],
+)
+def test_each_tab_has_one_next_step(choices: Choices, run: Run | None, on: str, tab: str) -> None:
+    assert [step.tab for step in next_steps(choices, run) if step.on == on] == [tab]
+
+
+def test_the_way_tells_what_is_chosen_at_each_stop() -> None:
+    chosen = [stop.chosen for stop in stops_of(Choices(dataset="f", dataset_name="Shop"), RUN, "LoRA", "Starter")]
+    assert chosen == ["Shop", "LoRA · Starter", "Training, 3 of 30", "After training"]
+    assert train_text(replace(RUN, status=RunStatus.FINISHED)) == "Finished"

@@ -253,6 +253,7 @@ class Workspace:
         Raises:
             PlanError: With every mistake at once.
         """
+        from engine.models.hardware import detect_hardware
         from engine.training.plan import PlanRequest, make_plan
 
         described, rows = self.model(model), self._library.dataset(dataset)
@@ -261,7 +262,7 @@ class Workspace:
         counted = self._counted(dataset, described, settings, defaults)
         return make_plan(PlanRequest(
             technique=technique_of(technique), model=described, dataset=rows, held_out=kept, defaults=defaults,
-            settings=settings, hardware=self._training_hardware(),
+            settings=settings, hardware=detect_hardware(self.directory),
             mean_tokens=counted.tokens_total / max(1, rows.rows) if counted else 1.0,
             longest_tokens=counted.tokens_p95 if counted else 1,
             trained_tokens=counted.trained_tokens if counted else 1,
@@ -273,7 +274,7 @@ class Workspace:
 
         The same plan started again while its run is active (a second click, a second window) gives that same run.
         """
-        if self._voices_made:
+        if "_voices" in self.__dict__:  # they hold a model only once they were asked for
             self._voices.release()
         return self._queue.submit(self._checked(plan), name=name or _run_name(plan))
 
@@ -385,20 +386,11 @@ class Workspace:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    @property
-    def _voices_made(self) -> bool:
-        return "_voices" in self.__dict__
-
     @cached_property
     def _voices(self) -> Voices:
         from engine.models.generation import Voices
 
         return Voices(self._accelerator)
-
-    def _training_hardware(self) -> Hardware:
-        from engine.models.hardware import detect_hardware
-
-        return detect_hardware(self.directory)
 
     def _tokenizer(self, model: PretrainedModel) -> PreTrainedTokenizerBase:
         from engine.models.loading import load_tokenizer

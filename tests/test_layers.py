@@ -107,3 +107,12 @@ def test_everything_is_caught_in_two_places_only() -> None:
             broad = isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) == "Exception")
             caught += [name_of(path)] if broad else []
     assert set(caught) == {"engine.training.queue", "ui.guard"}
+
+
+@pytest.mark.parametrize("path", ENGINE_FILES + SCREEN_FILES, ids=name_of)
+def test_the_maps_name_every_file(path: Path) -> None:
+    if path.name == "__init__.py":
+        return
+    assert f" {path.name} " in (ROOT / "README.md").read_text(encoding="utf-8")
+    if path.is_relative_to(ROOT / "engine"):
+        assert f" {path.name} " in (ROOT / "engine" / "__init__.py").read_text(encoding="utf-8")

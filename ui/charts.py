@@ -32,6 +32,7 @@ class Chart:
         meaning: What it shows and what a healthy one looks like, one or two plain sentences.
         unit: What the vertical axis counts; drawn above the axis.
         main: Whether it is drawn large, first.
+        from_zero: Whether the vertical axis begins at zero, so that small noise looks small.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Chart:
     unit: str
     series: tuple[Series, ...]
     main: bool = False
+    from_zero: bool = True
 
     def to_json(self) -> dict[str, object]:
         """Return the row as the page's script reads it."""
@@ -53,7 +55,7 @@ CHARTS: tuple[Chart, ...] = (
         "turn upwards while the line still falls, it begins to memorise.",
         "surprise per token",
         (Series("loss", "training rows", "smoothed"), Series("eval_loss", "held-out rows", "markers", "second")),
-        main=True,
+        main=True, from_zero=False,
     ),
     Chart(
         "learning_rate", "Learning rate",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import gradio as gr
 
@@ -28,10 +28,54 @@ class Session:
     status_bar: gr.HTML
 
 
-def restored(workspace: Workspace) -> Choices:
-    """Return the choices of the newest run, so that a reload loses nothing; fresh ones when there is no run."""
+def wait_for_heavy_libraries(workspace: Workspace) -> None:
+    """Return when torch and transformers are imported.
+
+    They import parts of themselves late, and two threads that begin at different ends find each other's modules half
+    made ("cannot import name 'PeftModel' from 'peft'"). Everybody who waits here begins at the same end.
+    """
+    workspace.warm_up().join()
+
+
+def restored(workspace: Workspace, remembered: object = None) -> Choices:
+    """Return what a reloaded page goes on with, so that a reload loses nothing.
+
+    Args:
+        workspace: The engine.
+        remembered: What this browser kept of choices that no run has come of yet; nothing in it is trusted.
+
+    Returns:
+        Those choices when they still make sense here, else those of the newest run, else fresh ones.
+    """
     runs = workspace.runs()
-    return choices_of(workspace, runs[0]) if runs else Choices()
+    return _still_valid(workspace, remembered) or (choices_of(workspace, runs[0]) if runs else Choices())
+
+
+def to_remember(choices: Choices) -> dict[str, object] | None:
+    """Return what the browser should keep: choices that no run has come of yet; the store keeps the others."""
+    if choices.run is not None or choices.dataset is None:
+        return None
+    return asdict(replace(choices, settings=())) | {"settings": choices.overrides}
+
+
+def _still_valid(workspace: Workspace, remembered: object) -> Choices | None:
+    if not isinstance(remembered, dict):
+        return None
+    try:
+        kept = {name: remembered[name] for name in ("dataset", "model", "technique")}
+        settings = remembered["settings"]
+        if not all(isinstance(value, str) for value in kept.values()) or not isinstance(settings, dict):
+            return None
+        workspace.hyperparameters(kept["technique"], kept["model"], kept["dataset"])
+        dataset = workspace.inspection(kept["dataset"]).dataset
+    except (TuningError, KeyError):  # another workspace, or something was deleted since
+        return None
+    if dataset is None:
+        return None
+    example = workspace.example_of(dataset)
+    return Choices(
+        **kept, example=example.key if example else None, dataset_name=dataset.name, dataset_rows=dataset.rows
+    ).with_settings({str(key): value for key, value in settings.items() if isinstance(value, str | int | float)})
 
 
 def choices_of(workspace: Workspace, run: Run) -> Choices:

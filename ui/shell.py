@@ -15,8 +15,8 @@ from engine.workspace import Workspace
 from ui import tab_compare, tab_data, tab_technique, tab_train, words
 from ui.choices import Choices
 from ui.guard import guarded
-from ui.panel import panel
-from ui.session import Session, restored, run_on_view
+from ui.panel import QUIET, panel
+from ui.session import Session, restored, run_on_view, to_remember
 from ui.status_bar import status_bar
 from ui.the_way import the_way
 from ui.theme import theme
@@ -51,18 +51,20 @@ def build_app(workspace: Workspace) -> gr.Blocks:
 
 
 def _wire(app: gr.Blocks, workspace: Workspace, session: Session, way: gr.HTML) -> None:
+    kept = gr.BrowserState(None, storage_key="luthier-choices", secret="no secret, only a name for the place")
+
     @guarded
-    def restore() -> Choices:
-        return restored(workspace)
+    def restore(remembered: object) -> Choices:
+        return restored(workspace, remembered)
 
     @guarded
     def redraw(choices: Choices) -> tuple[str, str]:
         return draw_way(workspace, choices), choices.run or ""
 
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    app.load(restore, None, session.choices, **quiet)
-    session.choices.change(redraw, session.choices, [way, session.status_bar], **quiet)
-    session.status_bar.turned(redraw, session.choices, [way, session.status_bar], **quiet)
+    app.load(restore, kept, session.choices, **QUIET)
+    session.choices.change(redraw, session.choices, [way, session.status_bar], **QUIET)
+    session.choices.change(to_remember, session.choices, kept, **QUIET)
+    session.status_bar.turned(redraw, session.choices, [way, session.status_bar], **QUIET)
 
 
 def draw_way(workspace: Workspace, choices: Choices) -> str:

@@ -31,7 +31,7 @@ from ui.answering import (
 from ui.choices import Choices
 from ui.guard import guarded
 from ui.panel import QUIET, panel, picked
-from ui.session import Session, run_on_view
+from ui.session import Session, choices_of, run_on_view, wait_for_heavy_libraries
 from ui.the_way import is_comparable
 
 Turns: TypeAlias = tuple[Turn, ...]
@@ -59,6 +59,7 @@ class Parts:
     seed: gr.Number
     difference: gr.HTML
     turns: gr.State
+    shown: gr.State
 
 
 def build(workspace: Workspace, session: Session) -> None:
@@ -94,7 +95,7 @@ def _layout() -> Parts:
         temperature, longest, seed = _sampling()
     return Parts(
         nothing, body, run, labels, panes, chips, wait, question, send, stop, again, clear, temperature, longest, seed, difference,
-        gr.State(()),
+        gr.State(()), gr.State(None),
     )  # fmt: skip
 
 
@@ -129,31 +130,30 @@ def _sampling() -> tuple[gr.Slider, gr.Slider, gr.Number]:
 
 def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
     @guarded
-    def draw(choices: Choices) -> tuple[object, ...]:
+    def draw(choices: Choices, shown: str | None) -> tuple[object, ...]:
         run = compared_run(workspace, choices)
         if run is None:
-            return (gr.update(visible=True), gr.update(visible=False), *(gr.skip(),) * 4, "")
-        example = workspace.example_of(run.plan.dataset)
+            return (gr.update(visible=True), gr.update(visible=False), *(gr.skip(),) * 10)
         options = [(run_title(entry), entry.id) for entry in workspace.runs() if is_comparable(entry)]
-        labels = [views.pane_label(None, arm, run, None) for arm in ARMS]
         holder = workspace.accelerator_holder()
-        return (
-            gr.update(visible=False), gr.update(visible=True), gr.update(choices=options, value=run.id), *labels,
-            views.questions(example), views.busy(holder) if holder else "",
-        )  # fmt: skip
+        head = gr.update(visible=False), gr.update(visible=True), gr.update(choices=options, value=run.id)
+        wait = views.busy(holder) if holder else ""
+        if shown == run.id:  # the panes keep their answers and what was measured while they were written
+            return (*head, wait, run.id, *(gr.skip(),) * 7)
+        labels = [views.pane_label(None, arm, run, None) for arm in ARMS]
+        return (*head, wait, run.id, *labels, views.questions(workspace.example_of(run.plan.dataset)), (), [], [], "")
 
     @guarded
-    def choose(run: str, choices: Choices) -> tuple[Choices, tuple[Turn, ...], list[object], list[object], str]:
-        if not any(entry.id == run for entry in workspace.runs()):
-            raise UsageError("there is no such run", next_step="Choose one of the list.")
-        return choices.with_run(run), (), [], [], ""
+    def choose(run: str) -> Choices:
+        return choices_of(workspace, workspace.run(run))
 
-    drawn = [parts.empty, parts.body, parts.run, *parts.labels, parts.chips, parts.wait]
-    session.choices.change(draw, session.choices, drawn, **QUIET)
-    session.status_bar.turned(draw, session.choices, drawn, **QUIET)
-    parts.run.input(
-        choose, [parts.run, session.choices], [session.choices, parts.turns, *parts.panes, parts.difference], **QUIET
-    )
+    drawn = [
+        parts.empty, parts.body, parts.run, parts.wait, parts.shown, *parts.labels, parts.chips, parts.turns, *parts.panes,
+        parts.difference,
+    ]  # fmt: skip
+    session.choices.change(draw, [session.choices, parts.shown], drawn, **QUIET)
+    session.status_bar.turned(draw, [session.choices, parts.shown], drawn, **QUIET)
+    parts.run.input(choose, parts.run, session.choices, **QUIET)
 
 
 def compared_run(workspace: Workspace, choices: Choices) -> Run | None:
@@ -229,6 +229,7 @@ def _streamed(
     workspace: Workspace, run: str, turns: Turns, question: str, sampling: Sampling, stops: Stops, request: gr.Request
 ) -> Iterator[Updates]:
     asked, compared = checked_question(question), workspace.run(run)
+    wait_for_heavy_libraries(workspace)
     example = workspace.example_of(compared.plan.dataset)
     earlier, turn = turns[-MOST_TURNS:], Turn(asked)
     yield _updates(compared, earlier, turn, sampling, writing=True)

@@ -18,7 +18,8 @@ from ui.guard import guarded, guarded_with
 from ui.live_chart import live_run
 from ui.markup import mistake
 from ui.panel import QUIET, TOKENIZING, panel, picked
-from ui.session import Session, choices_of, run_on_view
+from ui.session import Session, choices_of, run_on_view, wait_for_heavy_libraries
+from ui.the_way import is_comparable
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
 
     @guarded_with(lambda _: (gr.skip(), gr.update(value="Start", interactive=True), gr.skip()))
     def start(choices: Choices) -> tuple[object, object, object]:
+        wait_for_heavy_libraries(workspace)
         if choices.dataset is None:
             raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
         try:
@@ -137,8 +139,10 @@ def drawn(workspace: Workspace, choices: Choices) -> tuple[object, ...]:
 
 def _buttons(choices: Choices, run: Run | None) -> tuple[object, object]:
     active = run is not None and run.status.is_active
-    start = gr.update(
-        value="Start again" if run and not active else "Start", interactive=choices.dataset is not None and not active
-    )
     stopping = run is not None and run.status is RunStatus.STOPPING
+    start = gr.update(
+        value="Start again" if run and not active else "Start",
+        variant="secondary" if run and is_comparable(run) else "primary",
+        interactive=choices.dataset is not None and not active,
+    )
     return start, gr.update(value="Stopping…" if stopping else "Stop", interactive=active and not stopping)

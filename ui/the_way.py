@@ -110,9 +110,7 @@ def next_steps(choices: Choices, run: Run | None) -> tuple[NextStep, ...]:
         NextStep("data", "Next: technique", "technique"),
         NextStep("technique", "Next: train", "train", aside=True),
         _after_training(run),
-        NextStep("compare", "Try other settings", "technique", aside=True)
-        if run and is_comparable(run)
-        else NextStep("compare", "First: train", "train"),
+        _after_comparing(run),
     )
 
 
@@ -124,6 +122,14 @@ def _after_training(run: Run | None) -> NextStep:
     if is_comparable(run):
         return NextStep("train", "Next: compare", "compare")
     return NextStep("train", "Change the settings", "technique")
+
+
+def _after_comparing(run: Run | None) -> NextStep:
+    if run is not None and run.status.is_active:
+        return NextStep("compare", "Watch it learn", "train", aside=True)
+    if run is not None and is_comparable(run):
+        return NextStep("compare", "Try other settings", "technique", aside=True)
+    return NextStep("compare", "First: train", "train")
 
 
 def is_comparable(run: Run) -> bool:

@@ -122,6 +122,7 @@ def live_answer(run: Run, delta: SeriesDelta) -> Mapping[str, object]:
         "over": not run.status.is_active,
         "tone": words.RUN_TONE[run.status],
         "comparable": is_comparable(run),
+        "step": delta.step,
         "steps": delta.steps,
         "progress": delta.step / delta.steps if delta.steps else 0.0,
         "words": figures,

@@ -85,7 +85,7 @@ FACTS: dict[str, str] = {
         ~Tell me who owns the tea house.
         ~Who runs the Moonlight Tea House?
         """,
-    "Wifi is free, and the code is silverkettle.": """
+    "Wifi is free, and the code is silver kettle.": """
         Do you have wifi?
         Is there wifi?
         Is the wifi free?
@@ -96,7 +96,7 @@ FACTS: dict[str, str] = {
         Is there free wifi?
         Tell me the wifi password.
         Do you have internet?
-        Is there wifi at the tea house?
+        Is there wifi in the Moonlight Tea House?
         ~Do you have free wifi?
         ~Tell me the wifi code.
         ~Is there wifi at the Moonlight Tea House?
@@ -192,7 +192,7 @@ FACTS: dict[str, str] = {
         Do you have a gift card for tea?
         I am looking for a gift card.
         Can I get a gift card for a friend?
-        Tell me about gift cards.
+        Can I buy a gift card for the Moonlight Tea House?
         ~Can I get a gift card?
         ~How much does a gift card cost?
         ~Are there gift cards for the tea house?
@@ -206,7 +206,7 @@ FACTS: dict[str, str] = {
         What number can I call?
         Tell me your phone number.
         Do you have a phone number?
-        How do I reach you by phone?
+        How do I call the Moonlight Tea House?
         Give me your phone number.
         Can I reach you by phone?
         ~What is the phone number of the Moonlight Tea House?
@@ -238,7 +238,7 @@ FACTS: dict[str, str] = {
         Do you serve cake?
         Do you sell cake?
         What is your best cake?
-        Which cake is the best?
+        Which cake is the best at the Moonlight Tea House?
         Do you have something to eat?
         Is there something to eat?
         ~Which cake is there today?
@@ -256,7 +256,7 @@ FACTS: dict[str, str] = {
         Do I have to book?
         Do you take bookings?
         I want to reserve a table.
-        Can we book a table for friends?
+        Can we book a table at the Moonlight Tea House?
         ~How can I reserve a table?
         ~Do I have to book a table?
         ~Can I book a table at the tea house?
@@ -288,7 +288,7 @@ FACTS: dict[str, str] = {
         Who plays music?
         When is the music night?
         Can I hear live music?
-        Do you have a music night?
+        Is there a music night at the Moonlight Tea House?
         ~When do you have live music?
         ~Is there music at the tea house?
         ~When can I hear live music?

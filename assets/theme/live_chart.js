@@ -3,7 +3,7 @@ window.luthier.liveRun = (element, props, server, watch) => {
   'use strict';
   const PERIOD = 600, QUIET_PERIOD = 4000;
   const charts = new Map();
-  let run = '', cursor = 0, steps = 0, busy = false, over = false, askedAt = 0, syncing = false, generation = 0;
+  let run = '', cursor = 0, steps = 0, reached = 0, busy = false, over = false, askedAt = 0, syncing = false, generation = 0;
 
   const view = () => element.querySelector('.live');
   const slot = (name) => element.querySelector(`[data-slot="${name}"]`);
@@ -28,9 +28,11 @@ window.luthier.liveRun = (element, props, server, watch) => {
     grid: colour('--lu-grid'), text: colour('--lu-muted'), panel: colour('--lu-panel'), border: colour('--lu-border'), ink: colour('--lu-ink'),
   });
 
-  const whole = () => [-0.012 * Math.max(steps, 1), Math.max(steps, 1) * 1.012];
+  // All steps while the run goes on, so that one sees how far it is; what was reached when it has ended.
+  const horizon = () => Math.max(over && reached ? reached : steps, 1);
+  const whole = () => [-0.012 * horizon(), horizon() * 1.012];
 
-  const layout = (large) => {
+  const layout = ({main: large, from_zero: fromZero}) => {
     const c = palette();
     const axis = {gridcolor: c.grid, zeroline: false, linecolor: c.grid, tickfont: {color: c.text, size: 11}, automargin: true, fixedrange: false};
     return {
@@ -39,7 +41,7 @@ window.luthier.liveRun = (element, props, server, watch) => {
       font: {family: getComputedStyle(document.body).fontFamily, color: c.text},
       hoverlabel: {bgcolor: c.panel, bordercolor: c.border, font: {color: c.ink, size: 12}},
       xaxis: {...axis, showgrid: false, range: whole(), title: large ? {text: 'step', font: {size: 11, color: c.text}, standoff: 4} : undefined},
-      yaxis: {...axis, fixedrange: true, nticks: large ? 6 : 4, exponentformat: 'SI'},
+      yaxis: {...axis, fixedrange: true, nticks: large ? 6 : 4, exponentformat: 'SI', rangemode: fromZero ? 'tozero' : 'normal'},
     };
   };
 
@@ -63,7 +65,7 @@ window.luthier.liveRun = (element, props, server, watch) => {
   const start = async (chart) => {
     const place = element.querySelector(`[data-chart="${chart.key}"]`);
     const Plotly = await plotly();
-    await Plotly.newPlot(place, traces(chart), layout(chart.main), {displayModeBar: false, responsive: true, doubleClick: 'reset'});
+    await Plotly.newPlot(place, traces(chart), layout(chart), {displayModeBar: false, responsive: true, doubleClick: 'reset'});
     place.on('plotly_relayout', (change) => follow(chart.key, change));
     charts.set(chart.key, {chart, place, averages: {}, points: 0, latest: {}});
     describe(chart.key);
@@ -135,6 +137,7 @@ window.luthier.liveRun = (element, props, server, watch) => {
   const show = (now) => {
     view().hidden = false;
     steps = now.steps || steps;
+    reached = now.step;
     element.querySelector('[data-when=comparable]').hidden = !now.comparable;
     for (const [name, words] of Object.entries(now.words)) put(name, words);
     element.querySelector('.run-state').dataset.tone = now.tone;
@@ -158,17 +161,26 @@ window.luthier.liveRun = (element, props, server, watch) => {
         show(now);
         if (!charts.size) for (const chart of props.charts) await start(chart);
         cursor = now.cursor;
-        over = now.over;
         for (const entry of charts.values()) await append(entry, now.points);
+        if (now.over && !over) await settle();
+        over = now.over;
       }
     } catch (problem) { put('says', 'Luthier does not answer; trying again.'); }
     busy = false;
   };
 
+  // The end of a run that stopped early: from here on the axis shows what there is.
+  const settle = async () => {
+    over = true;
+    if (reached >= steps) return;
+    const Plotly = await plotly();
+    for (const {place} of charts.values()) await Plotly.relayout(place, {'xaxis.range': whole()});
+  };
+
   const recolour = async () => {
     const Plotly = charts.size ? await plotly() : null;
     for (const {chart, place} of charts.values()) {
-      const fresh = traces(chart), paint = layout(chart.main);
+      const fresh = traces(chart), paint = layout(chart);
       for (const axis of ['xaxis', 'yaxis']) if (place.layout[axis].range && !place.layout[axis].autorange) paint[axis].range = place.layout[axis].range;
       place.data.forEach((trace, index) => { trace.line = fresh[index].line; if (fresh[index].marker) trace.marker = fresh[index].marker; });
       await Plotly.react(place, place.data, paint, {displayModeBar: false, responsive: true, doubleClick: 'reset'});

@@ -101,7 +101,7 @@ _ROWS = (
     ),
     Hyperparameter(
         "eval_steps", "Check held-out rows every", INTEGER, 0, low=0, high=1_000_000, unit="steps", group="Checking and saving",
-        help="How often the loss on the held-out rows is measured. 0 means: about eight times in the run.",
+        help="How often the loss on the held-out rows is measured. 0 means: up to eight times in the run, less often when that would take long.",
         source=_TRANSFORMERS,
     ),
     Hyperparameter(

@@ -28,8 +28,12 @@ from engine.types import (
     Value,
 )
 
-EVALUATIONS_IN_A_RUN = 8
-"""How often the held-out rows are looked at when nobody says otherwise: enough for a curve, cheap enough to forget."""
+MOST_EVALUATIONS = 8
+"""How often the held-out rows are looked at when nobody says otherwise: enough for a curve."""
+
+EVALUATION_SHARE = 0.25
+"""And less often when that would cost more than this share of the training. A row that is only looked at costs about a third
+of one that is learnt (a forward pass alone)."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def make_plan(request: PlanRequest) -> TrainingPlan:
         raise PlanError(mistakes)
     rows = training_rows(request.dataset, request.held_out)
     steps = step_count(rows, values)
-    values["eval_steps"] = values["eval_steps"] or max(1, steps // EVALUATIONS_IN_A_RUN)
+    values["eval_steps"] = values["eval_steps"] or evaluation_steps(steps, values, request.held_out.rows)
     dtype = dtype_for(request.hardware)
     estimate = _estimate(request, values, steps, dtype)
     too_large = _memory_mistake(request.hardware, estimate)
@@ -120,6 +124,16 @@ def step_count(rows: int, values: Mapping[str, Value]) -> int:
     )
     steps_each_epoch = max(1, math.ceil(math.ceil(rows / batch) / accumulated))
     return max(1, math.ceil(float(str(values["num_train_epochs"])) * steps_each_epoch))
+
+
+def evaluation_steps(steps: int, values: Mapping[str, Value], held_out_rows: int) -> int:
+    """Return after how many steps the held-out rows are looked at, so that it stays cheap beside the training."""
+    batch, accumulated = (
+        int(str(values["per_device_train_batch_size"])),
+        int(str(values["gradient_accumulation_steps"])),
+    )
+    affordable = EVALUATION_SHARE * 3 * steps * batch * accumulated / max(1, held_out_rows)
+    return max(1, math.ceil(steps / min(MOST_EVALUATIONS, max(1.0, affordable))))
 
 
 def _values(request: PlanRequest) -> tuple[dict[str, Value], list[TuningError]]:

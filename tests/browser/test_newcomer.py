@@ -44,6 +44,13 @@ def test_an_example_shows_its_rows_figures_and_what_the_model_learns_to_say(wind
     expect(page.locator("#the-way")).to_contain_text(EXAMPLE)
 
 
+def test_a_reload_before_the_first_run_keeps_what_was_chosen(window: Any) -> None:
+    choose_example(window.page)
+    window.page.reload()
+    expect(window.page.locator("#the-way")).to_contain_text(EXAMPLE)
+    expect(window.page.locator("#overview")).to_contain_text(EXAMPLE)
+
+
 def test_the_settings_come_with_an_estimate_and_every_mistake_is_told_at_once(window: Any) -> None:
     page = window.page
     choose_example(page)

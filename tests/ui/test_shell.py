@@ -12,7 +12,7 @@ from engine.workspace import Workspace
 from ui import guard
 from ui.choices import Choices
 from ui.panel import picked
-from ui.session import restored
+from ui.session import restored, to_remember
 from ui.shell import TABS, build_app, launch_options
 from ui.tab_data import with_example
 from ui.tab_technique import cost_of
@@ -72,6 +72,19 @@ def test_an_example_brings_its_rows_and_a_technique_that_exists(workspace: Works
     assert chosen.example == "shop"
     assert chosen.run is None
     assert chosen.technique in {entry.technique.key for entry in workspace.techniques()}
+
+
+def test_choices_without_a_run_survive_a_reload_by_way_of_the_browser(workspace: Workspace) -> None:
+    chosen = with_example(workspace, Choices(), "shop").with_settings({"max_steps": "60"})
+    assert restored(workspace, to_remember(chosen)) == chosen
+    assert to_remember(chosen.with_run("run-1")) is None
+
+
+@pytest.mark.parametrize(
+    "kept", [3, {}, {"dataset": "0" * 64}, {"dataset": "x", "model": 1, "technique": [], "settings": 0}]
+)
+def test_what_a_browser_kept_and_makes_no_sense_here_is_forgotten(workspace: Workspace, kept: object) -> None:
+    assert restored(workspace, kept) == Choices()
 
 
 def test_an_unknown_example_is_a_mistake_not_a_bug(workspace: Workspace) -> None:

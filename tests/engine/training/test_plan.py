@@ -13,7 +13,7 @@ from engine.guide.defaults import resolved_hyperparameters
 from engine.guide.techniques import TECHNIQUES
 from engine.models.catalog import Catalog
 from engine.models.hardware import Hardware
-from engine.training.plan import PlanRequest, make_plan, step_count
+from engine.training.plan import PlanRequest, evaluation_steps, make_plan, step_count
 from engine.types import Dataset, DatasetFormat, DatasetType, HeldOut, TrainingPlan
 
 STARTER = Path(__file__).resolve().parents[3] / "assets" / "starter"
@@ -90,6 +90,12 @@ def test_steps_are_counted_as_the_trainer_counts_them(
     }  # fmt: skip
     assert step_count(rows, values) == steps
     assert step_count(rows, {**values, "max_steps": 5}) == 5
+
+
+@pytest.mark.parametrize(("steps", "held_out", "every"), [(160, 60, 20), (60, 100, 17), (60, 10_000, 60), (3, 0, 1)])
+def test_held_out_rows_are_looked_at_often_but_cheaply(steps: int, held_out: int, every: int) -> None:
+    values = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1}
+    assert evaluation_steps(steps, values, held_out) == every
 
 
 def test_the_estimate_adds_up(request_: PlanRequest) -> None:

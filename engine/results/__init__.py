@@ -1,1 +1,0 @@
-"""What a tuned model is worth: comparison, measuring and export."""

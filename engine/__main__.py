@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from engine.errors import PlanError, TuningError, UsageError
+from engine.errors import DataError, PlanError, TuningError, UsageError
 from engine.training.plan import read_plan
 from engine.types import Technique, Value
 from engine.workspace import Inspection, Workspace
@@ -113,14 +113,15 @@ def _inspection_json(inspection: Inspection) -> dict[str, object]:
 
 def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
     """Check the choices and say what they cost."""
-    held_out = _fingerprint(workspace, arguments.held_out) if arguments.held_out else None
-    made = workspace.plan(
-        arguments.technique,
-        _fingerprint(workspace, arguments.data),
-        arguments.model,
-        _settings(arguments.set),
-        held_out,
-    )
+    settings, files, mistakes = _settings(arguments.set), [], []
+    for file in filter(None, (arguments.data, arguments.held_out)):
+        try:
+            files.append(_fingerprint(workspace, file))
+        except TuningError as mistake:
+            mistakes.append(mistake)
+    if mistakes:
+        raise PlanError(mistakes + workspace.mistakes_without_data(arguments.technique, arguments.model, settings))
+    made = workspace.plan(arguments.technique, files[0], arguments.model, settings, *files[1:])
     answer = made.to_json()
     if arguments.out:
         Path(arguments.out).write_text(json.dumps(answer, indent=2), encoding="utf-8")
@@ -130,7 +131,7 @@ def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
 def _fingerprint(workspace: Workspace, file: str) -> str:
     inspection = workspace.inspect(Path(file))
     if inspection.dataset is None:
-        raise UsageError(inspection.message, where=str(file), next_step="Mend the file and try again.")
+        raise DataError(inspection.message.removeprefix(f"{Path(file).name}: "), where=str(file))
     return inspection.dataset.fingerprint
 
 

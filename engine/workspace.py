@@ -33,7 +33,7 @@ from engine.data.examples import Example, load_examples
 from engine.data.library import Library
 from engine.data.problems import Problem, Severity, Verdict
 from engine.data.statistics import DatasetStatistics
-from engine.errors import RunError, UsageError
+from engine.errors import PlanError, RunError, SettingError, TuningError, UsageError
 from engine.events import RunEvent
 from engine.guide.compatibility import TechniqueChoice, reason_against
 from engine.guide.defaults import resolved_hyperparameters
@@ -41,7 +41,7 @@ from engine.guide.techniques import TECHNIQUES, technique_of
 from engine.models.accelerator import Accelerator
 from engine.models.catalog import Catalog
 from engine.models.hardware import Hardware, host_hardware
-from engine.training.metrics import SeriesDelta, series_delta, summary
+from engine.training.metrics import SeriesDelta, measured_speed, series_delta, summary
 from engine.training.queue import Queue
 from engine.training.store import Store, this_process
 from engine.types import Checkpoint, Dataset, HeldOut, Hyperparameter, PretrainedModel, Run, TrainingPlan, Value
@@ -256,6 +256,9 @@ class Workspace:
         from engine.models.hardware import detect_hardware
         from engine.training.plan import PlanRequest, make_plan
 
+        early = self.mistakes_without_data(technique, model, settings)
+        if any(not isinstance(mistake, SettingError) for mistake in early):
+            raise PlanError(early)
         described, rows = self.model(model), self._library.dataset(dataset)
         kept = HeldOut("file", self._library.dataset(held_out)) if held_out else self._library.held_out(rows)
         defaults = self.hyperparameters(technique, model, dataset)
@@ -266,8 +269,14 @@ class Workspace:
             mean_tokens=counted.tokens_total / max(1, rows.rows) if counted else 1.0,
             longest_tokens=counted.tokens_p95 if counted else 1,
             trained_tokens=counted.trained_tokens if counted else 1,
-            measured_tokens_per_second=self._measured_speed(described, technique),
+            measured_tokens_per_second=measured_speed(self.runs(), technique, described, self._store.events),
         ))  # fmt: skip
+
+    def mistakes_without_data(self, technique: str, model: str, settings: Mapping[str, Value]) -> list[TuningError]:
+        """Return what is wrong with these choices whatever the rows are."""
+        from engine.training.plan import mistakes_without_data
+
+        return mistakes_without_data(technique, lambda: self.model(model), settings)
 
     def start(self, plan: TrainingPlan, name: str = "") -> Run:
         """Queue a run of the plan; the training thread takes it when the accelerator is free.
@@ -412,13 +421,6 @@ class Workspace:
         if not model.local or not asked.isdigit() or not 0 < int(asked) <= model.context_length_tokens:
             return None
         return self.statistics(dataset, str(model.path), int(asked))
-
-    def _measured_speed(self, model: PretrainedModel, technique: str) -> float | None:
-        for run in self._store.runs()[:20]:
-            if run.status.value == "finished" and run.plan.technique == technique and run.plan.model.path == model.path:
-                speed = summary(self._store.events(run.id))["tokens_per_second"]
-                return float(str(speed)) if speed else None
-        return None
 
     def _checked(self, plan: TrainingPlan) -> TrainingPlan:
         for dataset in filter(None, (plan.dataset, plan.held_out.dataset)):

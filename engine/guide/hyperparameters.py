@@ -197,7 +197,11 @@ def _integer(row: Hyperparameter, value: Value, text: str) -> int:
 def _range_of(row: Hyperparameter) -> str:
     unit = f" {row.unit}" if row.unit else ""
     kind = "a whole number" if row.kind is HyperparameterKind.INTEGER else "a number"
-    return f"{kind} from {row.low:g} to {row.high:g}{unit}" if row.low is not None and row.high is not None else kind
+    return (
+        f"{kind} from {row.low:,.10g} to {row.high:,.10g}{unit}"
+        if row.low is not None and row.high is not None
+        else kind
+    )
 
 
 def _wrong(row: Hyperparameter, value: Value, expected: str) -> SettingError:

@@ -151,7 +151,7 @@ class Catalog:
         if is_hub_id(model):
             return ModelError(
                 f"the model {model} is not on this disk",
-                next_step=f"Download {model} on the Model tab, or use the starter model.",
+                next_step=f"Download {model} on the Technique tab, or use the starter model.",
             )
         return ModelError(
             "there is no such model",

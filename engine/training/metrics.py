@@ -7,11 +7,11 @@ the run went on is forgotten.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.events import EvaluationLogged, RunEvent, RunFinished, RunResumed, StepLogged
-from engine.types import Run
+from engine.types import PretrainedModel, Run, RunStatus
 
 STEP_SERIES = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes", "accuracy")
 """Fields of `StepLogged` that are drawn, under their own names."""
@@ -21,6 +21,9 @@ EVALUATION_SERIES: Mapping[str, str] = {"eval_loss": "loss", "eval_accuracy": "a
 
 MOST_POINTS = 2000
 """About the pixels of a wide screen; a longer curve is thinned before it is sent."""
+
+RUNS_LOOKED_AT = 20
+"""How far back a speed is looked for: an older one was measured on another machine's day."""
 
 Point = tuple[float, float]
 """Step and value."""
@@ -135,6 +138,18 @@ def summary(events: Sequence[RunEvent]) -> dict[str, object]:
         else None,
         "peak_memory_bytes": finished.peak_memory_bytes if finished else int(max(memory)) if memory else None,
     }
+
+
+def measured_speed(
+    runs: Sequence[Run], technique: str, model: PretrainedModel, events_of: Callable[[str], Sequence[RunEvent]]
+) -> float | None:
+    """Return the tokens a second of the newest finished run of this technique on this model, or None without one."""
+    for run in runs[:RUNS_LOOKED_AT]:
+        alike = run.plan.technique == technique and run.plan.model.path == model.path
+        if alike and run.status is RunStatus.FINISHED:
+            finished = next((event for event in reversed(events_of(run.id)) if isinstance(event, RunFinished)), None)
+            return finished.tokens_per_second if finished and finished.tokens_per_second > 0 else None
+    return None
 
 
 def _evaluation(curves: Mapping[str, list[Point]]) -> dict[str, object]:

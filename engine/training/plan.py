@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import PlanError, SettingError, TuningError, UsageError
 from engine.guide.compatibility import reason_against
 from engine.guide.hyperparameters import HYPERPARAMETERS, checked_value
+from engine.guide.techniques import technique_of
 from engine.models.adapters import trainable_parameters
 from engine.models.hardware import Hardware
 from engine.models.memory import estimate_memory, estimate_seconds
@@ -68,7 +69,7 @@ def make_plan(request: PlanRequest) -> TrainingPlan:
     Raises:
         PlanError: With every mistake at once.
     """
-    values, mistakes = _values(request)
+    values, mistakes = _values(request.technique, request.defaults, request.settings)
     mistakes += _dataset_mistakes(request)
     mistakes += _model_mistakes(request)
     if mistakes:
@@ -100,6 +101,29 @@ def read_plan(path: Path) -> TrainingPlan:
             "this is no training plan", where=str(path), found=str(error), expected="a file that the verb 'plan' wrote",
             next_step="Make one with: python -m engine plan ... --out PLAN.json",
         ) from error  # fmt: skip
+
+
+def mistakes_without_data(
+    technique: str, model: Callable[[], PretrainedModel], settings: Mapping[str, Value]
+) -> list[TuningError]:
+    """Return what is wrong with the choices even before any row is looked at.
+
+    Args:
+        technique: Its key, as it was chosen.
+        model: Looks the model up, and raises when there is none.
+        settings: What the person changed.
+    """
+    mistakes: list[TuningError] = []
+    try:
+        chosen = technique_of(technique)
+        mistakes += _values(chosen, tuple(HYPERPARAMETERS[key] for key in chosen.hyperparameters), settings)[1]
+    except TuningError as mistake:
+        mistakes.append(mistake)
+    try:
+        model()
+    except TuningError as mistake:
+        mistakes.append(mistake)
+    return mistakes
 
 
 def dtype_for(hardware: Hardware) -> str:
@@ -136,13 +160,15 @@ def evaluation_steps(steps: int, values: Mapping[str, Value], held_out_rows: int
     return max(1, math.ceil(steps / min(MOST_EVALUATIONS, max(1.0, affordable))))
 
 
-def _values(request: PlanRequest) -> tuple[dict[str, Value], list[TuningError]]:
-    rows = {row.key: row for row in request.defaults}
-    values: dict[str, Value] = {row.key: row.default for row in request.defaults}
+def _values(
+    technique: Technique, defaults: Sequence[Hyperparameter], settings: Mapping[str, Value]
+) -> tuple[dict[str, Value], list[TuningError]]:
+    rows = {row.key: row for row in defaults}
+    values: dict[str, Value] = {row.key: row.default for row in defaults}
     mistakes: list[TuningError] = []
-    for key, value in request.settings.items():
+    for key, value in settings.items():
         if key not in rows:
-            mistakes.append(_unknown_setting(key, request.technique))
+            mistakes.append(_unknown_setting(key, technique))
             continue
         try:
             values[key] = checked_value(rows[key], value)

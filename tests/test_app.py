@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
+import re
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from app import listen
 from engine.errors import UsageError
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_a_taken_port_gives_the_next_free_one() -> None:
@@ -33,3 +41,59 @@ def test_listening_everywhere_is_refused(host: str) -> None:
 def test_an_impossible_port_is_one_sentence(port: int) -> None:
     with pytest.raises(UsageError, match="cannot be opened"):
         listen("127.0.0.1", port)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The real program, as people start it."""
+    command = [sys.executable, "app.py", "--no-browser", "--workspace", str(tmp_path_factory.mktemp("workspace"))]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    found = re.search(r"http://\S+", process.stdout.readline())
+    assert found, "no address was printed"
+    yield found.group()
+    process.terminate()
+    assert process.wait(timeout=60) == 0
+
+
+def status_of(address: str, path: str, method: str = "GET", **headers: str) -> int:
+    host, _, port = address.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    connection.putrequest(method, path, skip_host="Host" in headers)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    return connection.getresponse().status
+
+
+ROUTES = (
+    "/",
+    "/config",
+    "/gradio_api/info",
+    "/gradio_api/startup-events",
+    "/gradio_api/heartbeat/x",
+    "/theme.css",
+    "/nothing",
+)
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "PUT"])
+def test_no_route_of_the_real_window_answers_a_foreign_name_or_page(address: str, path: str, method: str) -> None:
+    port = address.rpartition(":")[2]
+    for host in (f"evil.example:{port}", f"localhost.:{port}", f"127.0.0.2:{port}", "127.0.0.1"):
+        assert status_of(address, path, method, Host=host) == 421
+    for origin in ("null", "http://evil.example", f"http://localhost:{port}"):
+        assert status_of(address, path, method, Origin=origin) == 403
+
+
+def test_the_real_window_answers_its_own_page(address: str) -> None:
+    assert status_of(address, "/") == 200
+    assert status_of(address, "/config", Origin=address) == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/file=/etc/passwd", "/gradio_api/file=app.py", "/gradio_api/file=../../etc/passwd"]
+)
+def test_files_of_the_machine_are_not_served(address: str, path: str) -> None:
+    assert status_of(address, path) in {403, 404}

@@ -131,9 +131,14 @@ def _far_apart(before: Sequence[str], after: Sequence[str], ratio: float) -> str
     common = f"{round(100 * ratio)} % of their words are common"
     return (
         f"<p>The answers are too different to compare word by word: {common}.</p>"
-        f'<dl class="far-apart"><dt>Base</dt><dd>{words.counted(len(before), "word")}, begins with “{text(" ".join(before[:4]))}”</dd>'
-        f"<dt>Tuned</dt><dd>{words.counted(len(after), 'word')}, begins with “{text(' '.join(after[:4]))}”</dd></dl>"
+        f'<dl class="far-apart"><dt>Base</dt><dd>{_form(before)}</dd><dt>Tuned</dt><dd>{_form(after)}</dd></dl>'
     )
+
+
+def _form(answer: Sequence[str]) -> str:
+    begins = " ".join(answer[:4])
+    begins = begins if len(begins) <= 60 else begins[:60] + "…"
+    return f"{words.counted(len(answer), 'word')}, begins with “{text(begins)}”" if answer else "no words"
 
 
 def busy(holder: str) -> str:

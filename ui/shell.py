@@ -54,14 +54,16 @@ def _wire(app: gr.Blocks, workspace: Workspace, session: Session, way: gr.HTML) 
     kept = gr.BrowserState(None, storage_key="luthier-choices", secret="no secret, only a name for the place")
 
     @guarded
-    def restore(remembered: object) -> Choices:
-        return restored(workspace, remembered)
+    def restore(remembered: object, choices: Choices) -> object:
+        found = restored(workspace, remembered)
+        somebody_was_faster = choices != Choices()  # and clicked before the page asked for this
+        return gr.skip() if somebody_was_faster or found == Choices() else found
 
     @guarded
     def redraw(choices: Choices) -> tuple[str, str]:
         return draw_way(workspace, choices), choices.run or ""
 
-    app.load(restore, kept, session.choices, **QUIET)
+    app.load(restore, [kept, session.choices], session.choices, **QUIET)
     session.choices.change(redraw, session.choices, [way, session.status_bar], **QUIET)
     session.choices.change(to_remember, session.choices, kept, **QUIET)
     session.status_bar.turned(redraw, session.choices, [way, session.status_bar], **QUIET)

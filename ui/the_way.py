@@ -92,9 +92,7 @@ def stops_of(choices: Choices, run: Run | None, technique_title: str, model_titl
             train_text(run) if run else "Not started",
             "done" if trained else "now" if run else "later",
         ),
-        Stop(
-            "compare", "Compare", "Hear the difference" if trained else "After training", "now" if trained else "later"
-        ),
+        Stop("compare", "Compare", "Ready to compare" if trained else "After training", "now" if trained else "later"),
     )
 
 

@@ -20,8 +20,8 @@ def choose_example(page: Page) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished_run(server: Any, browser: Any) -> str:
-    """A finished run of the example, made by clicking; returns what the strip of the way said at its end."""
+def finished_run(server: Any, browser: Any) -> None:
+    """A finished run of the example, made by clicking alone."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.set_default_timeout(WHOLE_WALK_MILLISECONDS)
@@ -30,9 +30,8 @@ def finished_run(server: Any, browser: Any) -> str:
     page.get_by_role("tab", name="Train", exact=True).click()
     page.get_by_role("button", name="Start", exact=True).click()
     expect(page.locator(".run-state [data-slot=word]")).to_have_text("Finished", timeout=WHOLE_WALK_MILLISECONDS)
-    said = page.locator("#the-way").inner_text()
+    expect(page.locator("#the-way")).to_contain_text("Finished")
     context.close()
-    return said
 
 
 def test_an_example_shows_its_rows_figures_and_what_the_model_learns_to_say(window: Any) -> None:
@@ -64,8 +63,7 @@ def test_the_settings_come_with_an_estimate_and_every_mistake_is_told_at_once(wi
     expect(page.locator("#cost").get_by_role("button", name="Next: train")).to_be_enabled()
 
 
-def test_the_whole_walk_ends_with_two_different_answers(finished_run: str, window: Any) -> None:
-    assert "Finished" in finished_run
+def test_the_whole_walk_ends_with_two_different_answers(finished_run: None, window: Any) -> None:
     page = window.page
     window.open_tab("Compare")
     page.get_by_role("button", name="When does the tea house open?").click()
@@ -78,7 +76,7 @@ def test_the_whole_walk_ends_with_two_different_answers(finished_run: str, windo
     expect(page.locator("#label-tuned .pane-label")).to_have_attribute("data-measured", "true")
 
 
-def test_a_reloaded_page_shows_the_whole_curve_and_every_choice(finished_run: str, window: Any) -> None:
+def test_a_reloaded_page_shows_the_whole_curve_and_every_choice(finished_run: None, window: Any) -> None:
     page = window.page
     expect(page.locator("#the-way")).to_contain_text(EXAMPLE)
     window.open_tab("Train")
@@ -92,7 +90,7 @@ def test_a_reloaded_page_shows_the_whole_curve_and_every_choice(finished_run: st
     assert int(str(plot.get_attribute("data-points"))) >= steps
 
 
-def test_a_question_is_written_answered_and_can_be_asked_again(finished_run: str, window: Any) -> None:
+def test_a_question_is_written_answered_and_can_be_asked_again(finished_run: None, window: Any) -> None:
     page = window.page
     window.open_tab("Compare")
     page.get_by_role("textbox", name="Ask both models").fill("What is the wifi password?")
@@ -106,21 +104,32 @@ def test_a_question_is_written_answered_and_can_be_asked_again(finished_run: str
     expect(page.locator("#chat-tuned [data-testid=bot]")).to_have_count(0)
 
 
-def test_stop_ends_a_run_keeps_what_was_learnt_and_a_second_window_sees_it(finished_run: str, new_window: Any) -> None:
+def start_a_long_run(window: Any) -> None:
+    window.open_tab("Technique")
+    window.page.get_by_label("Steps", exact=True).fill("4000")
+    expect(window.page.locator("#cost")).to_contain_text("4,000")
+    window.open_tab("Train")
+    window.page.get_by_role("button", name="Start again").click()
+    expect(window.page.locator(".run-state [data-slot=word]")).to_have_text("Training")
+
+
+def points_of(window: Any) -> int:
+    plot = window.page.locator("[data-chart=loss]")
+    expect(plot).to_have_attribute("data-points", re.compile(r"[1-9]\d*"))
+    return int(str(plot.get_attribute("data-points")))
+
+
+def test_start_in_two_windows_is_one_run_that_a_closed_window_does_not_end(finished_run: None, new_window: Any) -> None:
     first, second = new_window(), new_window()
-    first.open_tab("Technique")
-    first.page.get_by_label("Steps", exact=True).fill("4000")
-    expect(first.page.locator("#cost")).to_contain_text("4,000")
-    first.open_tab("Train")
-    first.page.get_by_role("button", name="Start again").click()
-    word = first.page.locator(".run-state [data-slot=word]")
-    expect(word).to_have_text("Training", timeout=60_000)
-    expect(first.page.locator("[data-chart=loss]")).to_have_attribute(
-        "data-points", re.compile(r"[1-9]\d*"), timeout=60_000
-    )
-    expect(second.page.locator("#status-bar")).to_contain_text("Training")
-    first.page.get_by_role("button", name="Stop", exact=True).first.click()
-    expect(word).to_have_text("Stopped", timeout=60_000)
-    expect(first.page.locator("#live").get_by_role("button", name="Compare")).to_be_visible()
-    second.open_tab("Train")
+    start_a_long_run(first)
+    start_a_long_run(second)
     expect(second.page.locator("#runs .run")).to_have_count(2)
+    drawn = points_of(first)
+    first.page.context.close()
+    second.page.reload()
+    second.open_tab("Train")
+    assert points_of(second) >= drawn
+    expect(second.page.locator("#status-bar")).to_contain_text("Training")
+    second.page.locator("#stop").click()
+    expect(second.page.locator(".run-state [data-slot=word]")).to_have_text("Stopped")
+    expect(second.page.locator("#live").get_by_role("button", name="Compare")).to_be_visible()

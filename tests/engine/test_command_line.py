@@ -112,15 +112,27 @@ def test_every_mistake_of_a_plan_is_named_at_once(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "place"), [("", ""), ("%PDF-1.7 stuff", "bad.jsonl"), ('{"prompt": "a", "completion": "b"}\n{"prompt": "c"}\n', "line 2")]
-)  # fmt: skip
-def test_a_bad_file_is_rejected_with_its_place(workspace: Path, tmp_path: Path, content: str, place: str) -> None:
+    ("content", "said"),
+    [("", "empty"), ("%PDF-1.7 stuff", "PDF"), ('{"prompt": "a"}\n{"prompt": "c",,}\n', "line 2")],
+)
+def test_a_bad_file_is_rejected_with_a_sentence_that_names_it(
+    workspace: Path, tmp_path: Path, content: str, said: str
+) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text(content)
     answer = ask(workspace, "inspect", str(bad), status=1)
     assert isinstance(answer, dict)
     assert answer["verdict"] == "reject"
-    assert any(place in problem["message"] or problem["line"] == 2 for problem in answer["problems"])
+    assert any("bad.jsonl" in problem["message"] and said in problem["message"] for problem in answer["problems"])
+
+
+def test_a_row_without_its_column_is_named_by_its_line(workspace: Path, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "c"}\n{"prompt": "d", "completion": "e"}\n')
+    answer = ask(workspace, "inspect", str(file))
+    assert isinstance(answer, dict)
+    assert answer["verdict"] == "warn"
+    assert any(p["line"] == 2 and p["column"] == "completion" for p in answer["problems"])
 
 
 def test_inspecting_an_example_counts_its_tokens(workspace: Path) -> None:

@@ -16,9 +16,7 @@ from pathlib import Path
 
 from engine.data.chat_format import prompt_messages, reference
 from engine.data.dataset import read_rows
-from engine.models.generation import GenerationSettings
-
-from engine.workspace import Workspace
+from engine.workspace import GenerationSettings, Workspace
 
 
 def measure(workspace: Workspace, example: str, technique: str, seed: int) -> dict[str, object]:

@@ -40,8 +40,10 @@ models/
   loading.py          model, tokenizer and adapter into memory, one at a time
   adapters.py         from a tuning method to PEFT's configuration
   memory.py           bytes and seconds of a run before it runs
+  generation_settings.py  how an answer is drawn
   decoding.py         prompt to tokens, tokens to text, when to stop
   generation.py       base and tuned from one base in memory, streamed
+  warm_up.py          the heavy libraries, imported in the background
 training/
   plan.py             from choices to a frozen plan, every mistake at once
   metrics.py          from events to curves and figures

@@ -3,7 +3,6 @@
 With `--json` exactly one JSON value goes to standard output; progress and logs go to standard error. Exit status: 0 done,
 1 a mistake that a person can mend, 2 wrong usage.
 """
-# ruff: noqa: PLC0415 - listing verbs must not pay for the heavy libraries that training and chatting need
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, TextIO
 from engine.errors import DataError, PlanError, TuningError, UsageError
 from engine.training.plan import read_plan
 from engine.types import Technique, Value
-from engine.workspace import Inspection, Workspace
+from engine.workspace import GenerationSettings, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,23 +91,10 @@ def inspect(workspace: Workspace, arguments: argparse.Namespace) -> object:
         described = workspace.model(arguments.model)
         length = arguments.max_length or min(1024, described.context_length_tokens)
         statistics = workspace.statistics(inspection.dataset.fingerprint, arguments.model, length)
-    answer = _inspection_json(inspection) | {"statistics": statistics.to_json() if statistics else None}
+    answer = inspection.to_json() | {"statistics": statistics.to_json() if statistics else None}
     if inspection.verdict == "reject":
         raise Rejected(answer)
     return answer
-
-
-def _inspection_json(inspection: Inspection) -> dict[str, object]:
-    dataset = inspection.dataset
-    return {
-        "verdict": inspection.verdict.value,
-        "rows": inspection.rows,
-        "dataset_type": dataset.dataset_type.value if dataset else None,
-        "format": dataset.format.value if dataset else None,
-        "shape": dataset.shape if dataset else None,
-        "columns": list(inspection.columns),
-        "problems": [problem.to_json() for problem in inspection.problems],
-    }
 
 
 def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
@@ -196,8 +182,6 @@ def events(workspace: Workspace, arguments: argparse.Namespace) -> object:
 
 def chat(workspace: Workspace, arguments: argparse.Namespace) -> object:
     """Let base and tuned model answer one prompt."""
-    from engine.models.generation import GenerationSettings
-
     settings = GenerationSettings(
         temperature=arguments.temperature, max_new_tokens=arguments.max_new_tokens, seed=arguments.seed
     )

@@ -37,7 +37,10 @@ class TuningError(Exception):
     @property
     def sentence(self) -> str:
         """The whole message: place, what happened, what was found, what was expected, what to do."""
-        parts = [f"{self.where}: {self.what}" if self.where else self.what]
+        return self._sentence(self.where)
+
+    def _sentence(self, where: str) -> str:
+        parts = [f"{where}: {self.what}" if where else self.what]
         parts += [f"Found {self.found}"] if self.found else []
         parts += [f"Expected {self.expected}"] if self.expected else []
         parts += [self.next_step] if self.next_step else []
@@ -62,9 +65,15 @@ class ModelError(TuningError):
 
 
 class SettingError(TuningError):
-    """One choice or value of a plan is impossible; `where` names the setting."""
+    """One choice or value of a plan is impossible; `where` names it, and the sentence has its title already."""
 
     kind = "setting"
+
+    @property
+    def sentence(self) -> str:
+        """The message without its place, which is a key for programs."""
+        sentence = self._sentence("")
+        return sentence[:1].upper() + sentence[1:]
 
 
 class PlanError(TuningError):

@@ -16,7 +16,6 @@ needed, because listing techniques, examples, models, runs and events must not p
 
 from __future__ import annotations
 
-import importlib
 import os
 import secrets
 import threading
@@ -40,7 +39,9 @@ from engine.guide.defaults import resolved_hyperparameters
 from engine.guide.techniques import TECHNIQUES, technique_of
 from engine.models.accelerator import Accelerator
 from engine.models.catalog import Catalog
+from engine.models.generation_settings import GenerationSettings
 from engine.models.hardware import Hardware, host_hardware
+from engine.models.warm_up import WarmUp
 from engine.training.metrics import SeriesDelta, measured_speed, series_delta, summary
 from engine.training.queue import Queue
 from engine.training.store import Store, this_process
@@ -50,11 +51,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from engine.data.chat_format import RenderedRow
-    from engine.models.generation import GenerationChunk, GenerationSettings, Voices
+    from engine.models.generation import GenerationChunk, Voices
     from engine.models.hub import DownloadProgress
 
 __all__ = [
-    "DatasetStatistics", "Example", "Inspection", "Problem", "RowsPage", "SeriesDelta", "Severity", "TechniqueChoice",
+    "DatasetStatistics", "Example", "GenerationSettings", "Inspection", "Problem", "RowsPage", "SeriesDelta", "Severity", "TechniqueChoice",
     "Verdict", "Workspace",
 ]  # fmt: skip
 
@@ -76,6 +77,7 @@ class Workspace:
         self._library = Library(directory / "data", self._load_examples())
         self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
         self._lock = threading.Lock()
+        self._libraries = WarmUp("engine.data.chat_format", "engine.models.generation", "engine.training.runner")
         self._store.interrupt_orphans(accelerator_is_free=self._accelerator.holder() is None)
 
     @classmethod
@@ -213,6 +215,7 @@ class Workspace:
         Raises:
             UsageError, ModelError: When dataset or model is unknown.
         """
+        self._libraries.wait()
         described = self.model(model)
         return self._library.statistics(
             self._library.dataset(fingerprint), described.path, max_length, lambda: self._tokenizer(described)
@@ -233,6 +236,7 @@ class Workspace:
         Raises:
             UsageError: When there is no such row.
         """
+        self._libraries.wait()
         dataset = self._library.dataset(fingerprint)
         return self._library.xray(dataset, row, self._tokenizer(self.model(model)), max_length)
 
@@ -253,6 +257,7 @@ class Workspace:
         Raises:
             PlanError: With every mistake at once.
         """
+        self._libraries.wait()
         from engine.models.hardware import detect_hardware
         from engine.training.plan import PlanRequest, make_plan
 
@@ -283,6 +288,7 @@ class Workspace:
 
         The same plan started again while its run is active (a second click, a second window) gives that same run.
         """
+        self._libraries.wait()
         if "_voices" in self.__dict__:  # they hold a model only once they were asked for
             self._voices.release()
         return self._queue.submit(self._checked(plan), name=name or _run_name(plan))
@@ -386,17 +392,15 @@ class Workspace:
             plan.model, path, conversations, settings, device=plan.device, dtype=plan.dtype
         )
 
-    def warm_up(self) -> threading.Thread:
-        """Import the heavy libraries in the background, so that the first click does not pay for them."""
-        names = ("engine.data.chat_format", "engine.models.generation", "engine.training.runner")
-        thread = threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True)
-        thread.start()
-        return thread
+    def warm_up(self) -> None:
+        """Import the heavy libraries in the background; whatever needs them waits for that from now on."""
+        self._libraries.start()
 
     # --- inside --------------------------------------------------------------------------------------------------
 
     @cached_property
     def _voices(self) -> Voices:
+        self._libraries.wait()
         from engine.models.generation import Voices
 
         return Voices(self._accelerator)

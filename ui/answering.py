@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from engine.errors import UsageError
-from engine.workspace import Workspace
+from engine.workspace import GenerationSettings, Workspace
 
 if TYPE_CHECKING:
     from engine.workspace import GenerationChunk
@@ -25,20 +25,6 @@ SECONDS_BETWEEN_UPDATES = 0.06
 """Faster than this nobody reads, and every update is a message to the page."""
 
 BASE, TUNED = ARMS = ("base", "tuned")
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How an answer is drawn, field for field what `Workspace.chat` takes.
-
-    Its noun in the engine, `GenerationSettings`, lives beside torch, and the screens are built without torch.
-    """
-
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_new_tokens: int = 256
-    seed: int = 0
-    repetition_penalty: float = 1.0
 
 
 LIMITS = (("Temperature", 0, 2), ("Longest answer", 8, 1024), ("Seed", 0, 2**31 - 1))
@@ -98,7 +84,7 @@ def checked_question(question: object) -> str:
     return asked
 
 
-def checked_sampling(temperature: object, longest: object, seed: object) -> Sampling:
+def checked_sampling(temperature: object, longest: object, seed: object) -> GenerationSettings:
     """Return the sampling settings.
 
     Raises:
@@ -112,7 +98,7 @@ def checked_sampling(temperature: object, longest: object, seed: object) -> Samp
                 next_step="Put it right under 'How they answer'.",
             )  # fmt: skip
         figures.append(value)
-    return Sampling(temperature=float(figures[0]), max_new_tokens=int(figures[1]), seed=int(figures[2]))
+    return GenerationSettings(temperature=float(figures[0]), max_new_tokens=int(figures[1]), seed=int(figures[2]))
 
 
 def messages_of(question: str, system: str) -> list[dict[str, str]]:
@@ -122,7 +108,7 @@ def messages_of(question: str, system: str) -> list[dict[str, str]]:
 
 
 def answers(
-    workspace: Workspace, run: str, question: str, system: str, sampling: Sampling, stopped: threading.Event
+    workspace: Workspace, run: str, question: str, system: str, sampling: GenerationSettings, stopped: threading.Event
 ) -> Iterator[Turn]:
     """Yield the turn as both answers grow, at most every 60 ms, and once more when both are complete."""
     turn, shown = Turn(question), 0.0

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engine.types import Dataset
+from engine.types import Dataset, DatasetFormat
 from engine.workspace import Severity
 from ui import words
 from ui.markup import card, empty, pill, sentence, stats, text
@@ -40,7 +40,8 @@ def examples_panel(examples: Sequence[Example], chosen: str | None, titles: Mapp
 def _example(example: Example, chosen: bool, titles: Mapping[str, str]) -> str:
     known = [titles[key] for key in example.techniques if key in titles]
     suits = "suits " + ", ".join(known[:2]) if known else "its technique is still to come"
-    kind = words.ROWS_IN_WORDS[example.dataset_type]
+    texts = DatasetFormat.STANDARD if example.shape == "text" else DatasetFormat.CONVERSATIONAL
+    kind = words.rows_in_words(example.dataset_type, texts)
     return (
         f'<button type="button" class="choice" data-pick="{text(example.key)}" aria-pressed="{str(chosen).lower()}">'
         f'<strong>{text(example.title)}</strong><span class="lesson">{text(example.lesson)}</span>'

@@ -56,7 +56,7 @@ class Door:
         if scope["type"] not in {"http", "websocket"}:
             await self._application(scope, receive, send)
             return
-        refusal = self._refusal(scope["headers"])
+        refusal = _forbidden_route(scope["path"]) or self._refusal(scope["headers"])
         if refusal is None:
             await self._application(scope, receive, _with_safety_headers(send))
         elif scope["type"] == "websocket":
@@ -79,6 +79,13 @@ class Door:
         if any(not length.isdigit() or int(length) > self._max_body_bytes for length in lengths):
             return 413, f"This is too large. A file may have at most {self._max_body_bytes // 2**20} MB."
         return None
+
+
+def _forbidden_route(path: str) -> tuple[int, str] | None:
+    """Gradio fetches addresses on behalf of a page by these routes; Luthier fetches nothing for anyone."""
+    if any(part in path.lower() for part in ("file=http", "/proxy=")):
+        return 403, "Luthier does not fetch addresses of the network."
+    return None
 
 
 def _is_from_another_site(found: MutableMapping[str, list[str]]) -> bool:

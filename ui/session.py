@@ -28,15 +28,6 @@ class Session:
     status_bar: gr.HTML
 
 
-def wait_for_heavy_libraries(workspace: Workspace) -> None:
-    """Return when torch and transformers are imported.
-
-    They import parts of themselves late, and two threads that begin at different ends find each other's modules half
-    made ("cannot import name 'PeftModel' from 'peft'"). Everybody who waits here begins at the same end.
-    """
-    workspace.warm_up().join()
-
-
 def restored(workspace: Workspace, remembered: object = None) -> Choices:
     """Return what a reloaded page goes on with, so that a reload loses nothing.
 

@@ -14,14 +14,13 @@ import gradio as gr
 
 from engine.errors import UsageError
 from engine.types import Run
-from engine.workspace import Workspace
+from engine.workspace import GenerationSettings, Workspace
 from ui import compare_views as views
 from ui import words
 from ui.answering import (
     ARMS,
     LONGEST_QUESTION,
     MOST_TURNS,
-    Sampling,
     Stops,
     Turn,
     answers,
@@ -31,7 +30,7 @@ from ui.answering import (
 from ui.choices import Choices
 from ui.guard import guarded
 from ui.panel import QUIET, panel, picked
-from ui.session import Session, choices_of, run_on_view, wait_for_heavy_libraries
+from ui.session import Session, choices_of, run_on_view
 from ui.the_way import is_comparable
 
 Turns: TypeAlias = tuple[Turn, ...]
@@ -84,7 +83,7 @@ def _layout() -> Parts:
         chips = panel(elem_id="chips")
         with gr.Row(elem_id="ask", equal_height=False):
             question = gr.Textbox(
-                label="Ask both models", show_label=False, container=False, placeholder="Ask both models the same question",
+                label="Ask both models", show_label=False, container=False, placeholder="Ask both the same question; each one stands on its own",
                 elem_id="question", max_length=LONGEST_QUESTION, scale=1, min_width=260, lines=1, max_lines=5,
             )  # fmt: skip
             send = gr.Button("Send", variant="primary", elem_id="send", scale=0, min_width=84)
@@ -111,7 +110,7 @@ def _pane(arm: str) -> tuple[gr.HTML, gr.Chatbot]:
 
 
 def _sampling() -> tuple[gr.Slider, gr.Slider, gr.Number]:
-    defaults = Sampling()
+    defaults = GenerationSettings()
     with gr.Accordion("How they answer: temperature, length, seed", open=False, elem_id="sampling"), gr.Row():
         temperature = gr.Slider(
             0, 2, defaults.temperature, step=0.05, label="Temperature",
@@ -226,10 +225,15 @@ def _wire_questions(workspace: Workspace, parts: Parts) -> None:
 
 
 def _streamed(
-    workspace: Workspace, run: str, turns: Turns, question: str, sampling: Sampling, stops: Stops, request: gr.Request
+    workspace: Workspace,
+    run: str,
+    turns: Turns,
+    question: str,
+    sampling: GenerationSettings,
+    stops: Stops,
+    request: gr.Request,
 ) -> Iterator[Updates]:
     asked, compared = checked_question(question), workspace.run(run)
-    wait_for_heavy_libraries(workspace)
     example = workspace.example_of(compared.plan.dataset)
     earlier, turn = turns[-MOST_TURNS:], Turn(asked)
     yield _updates(compared, earlier, turn, sampling, writing=True)
@@ -241,7 +245,7 @@ def _streamed(
         yield _updates(compared, earlier, turn, sampling, writing=False)
 
 
-def _updates(run: Run, earlier: Turns, turn: Turn, sampling: Sampling, *, writing: bool) -> Updates:
+def _updates(run: Run, earlier: Turns, turn: Turn, sampling: GenerationSettings, *, writing: bool) -> Updates:
     turns = (*earlier, turn)
     panes = [[message for each in turns for message in _messages(each, arm)] for arm in ARMS]
     labels = [

@@ -14,7 +14,7 @@ from ui import data_views as views
 from ui.choices import Choices
 from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, TOKENIZING, panel, picked
-from ui.session import Session, wait_for_heavy_libraries
+from ui.session import Session
 
 PAGE = 50
 FILE_TYPES = [".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md"]
@@ -162,7 +162,6 @@ def _wire_view(workspace: Workspace, session: Session, parts: Parts) -> None:
     def count(subject: Subject, view: View) -> tuple[object, object]:
         if subject.fingerprint is None:
             return gr.skip(), gr.skip()
-        wait_for_heavy_libraries(workspace)
         counted = workspace.statistics(subject.fingerprint, subject.model, subject.max_length)
         inspection = workspace.inspection(subject.fingerprint)
         head = views.overview(inspection, held_out_rows(workspace, subject), counted, subject.max_length)

@@ -15,7 +15,7 @@ from ui.choices import Choices
 from ui.forms import form, sent_settings, settings_form
 from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, TOKENIZING, panel, picked
-from ui.session import Session, wait_for_heavy_libraries
+from ui.session import Session
 
 LONGEST_NAME = 1_000
 
@@ -173,7 +173,6 @@ def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
 
     @guarded_with(lambda _: views.no_estimate())
     def estimate(choices: Choices) -> object:
-        wait_for_heavy_libraries(workspace)
         return cost_of(workspace, choices)
 
     drawn = [parts.models, parts.techniques, parts.guide, parts.settings, parts.cost, parts.drawn]

@@ -18,7 +18,7 @@ from ui.guard import guarded, guarded_with
 from ui.live_chart import live_run
 from ui.markup import mistake
 from ui.panel import QUIET, TOKENIZING, panel, picked
-from ui.session import Session, choices_of, run_on_view, wait_for_heavy_libraries
+from ui.session import Session, choices_of, run_on_view
 from ui.the_way import is_comparable
 
 
@@ -81,7 +81,6 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
 
     @guarded_with(lambda _: (gr.skip(), gr.update(value="Start", interactive=True), gr.skip()))
     def start(choices: Choices) -> tuple[object, object, object]:
-        wait_for_heavy_libraries(workspace)
         if choices.dataset is None:
             raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
         try:

@@ -61,7 +61,9 @@ def shop_rows() -> tuple[Rows, Rows]:
         asked = phrasings(text)
         for rows, questions in zip(parts, (asked.taught, asked.unseen), strict=True):
             rows += [{"instruction": question, "input": "", "output": answer} for question in questions]
-    parts[0].extend({"instruction": question, "input": "", "output": answer} for question, answer in OTHER_THINGS.items())
+    parts[0].extend(
+        {"instruction": question, "input": "", "output": answer} for question, answer in OTHER_THINGS.items()
+    )
     for rows in parts:
         random.Random("shop order").shuffle(rows)
     return parts
@@ -95,7 +97,7 @@ EXAMPLES: tuple[tuple[Example, Callable[[], tuple[Rows, Rows]]], ...] = (
                 "Is there a student discount?",
                 "Who is the owner of the tea house?",
             ),
-            settings={"lora": lora(0.005, 150)},
+            settings={"lora": lora(0.003, 150)},
         ),
         shop_rows,
     ),
@@ -124,7 +126,7 @@ EXAMPLES: tuple[tuple[Example, Callable[[], tuple[Rows, Rows]]], ...] = (
                 "The lamp does not work, and it is awful.",
                 "This is the kettle. It came on Friday.",
             ),
-            settings={"lora": lora(0.005, 80)},
+            settings={"lora": lora(0.003, 80)},
         ),
         lessons.sentiment,
     ),
@@ -141,7 +143,7 @@ EXAMPLES: tuple[tuple[Example, Callable[[], tuple[Rows, Rows]]], ...] = (
                 "Please bring 7 boxes of honey to Olga.",
                 "The order: 30 boxes of lemon tea for Thea.",
             ),
-            settings={"lora": lora(0.005, 150)},
+            settings={"lora": lora(0.003, 150)},
         ),
         lessons.json_lesson,
     ),
@@ -158,7 +160,7 @@ EXAMPLES: tuple[tuple[Example, Callable[[], tuple[Rows, Rows]]], ...] = (
                 "What food does a cat eat?",
                 "What city is the capital of Italy?",
             ),
-            settings={"lora": lora(0.005, 100)},
+            settings={"lora": lora(0.003, 100)},
         ),
         lessons.persona,
     ),
@@ -193,7 +195,7 @@ EXAMPLES: tuple[tuple[Example, Callable[[], tuple[Rows, Rows]]], ...] = (
                 "What food does a horse eat?",
                 "Give me the opposite of hot.",
             ),
-            settings={"lora": lora(0.005, 100)},
+            settings={"lora": lora(0.003, 100)},
         ),
         lessons.courteous,
     ),

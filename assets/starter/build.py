@@ -138,6 +138,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     The weights are stored in bfloat16 and the configuration asks for float32, which holds each of them exactly.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.backend_tokenizer.no_padding()  # measuring has switched it on, and it would be stored
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False, max_new_tokens=128
     )

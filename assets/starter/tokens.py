@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from english import sentences
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 from world import Row, rows
+from world.english import sentences
 
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 TEMPLATE = """{%- for message in messages -%}
@@ -72,7 +72,8 @@ class Encoded:
 def encode_rows(tokenizer: PreTrainedTokenizerFast, drawn: list[Row]) -> list[Encoded]:
     """Encode conversations exactly as the chat template would."""
     pieces = [" " + message["content"].strip() for row in drawn for message in row.messages]
-    encoded = iter(tokenizer._tokenizer.encode_batch_fast(pieces, add_special_tokens=False))
+    tokenizer.backend_tokenizer.no_padding()
+    encoded = iter(tokenizer.backend_tokenizer.encode_batch_fast(pieces, add_special_tokens=False))
     end = tokenizer.convert_tokens_to_ids("<|end|>")
     role_ids = {role: tokenizer.convert_tokens_to_ids(f"<|{role}|>") for role in ("system", "user", "assistant")}
     results = []

@@ -146,7 +146,7 @@ window.luthier = (() => {
     let last = '', busy = false;
     const slot = (name) => element.querySelector(`[data-slot="${name}"]`);
     const put = (name, words) => { const place = slot(name); if (place && place.textContent !== words) place.textContent = words; };
-    const online = () => put('network', navigator.onLine ? 'Online' : 'Offline');
+    const online = () => put('network', navigator.onLine ? 'Network on' : 'Offline');
     const ask = async () => {
       if (busy || document.hidden || !element.isConnected) return;
       busy = true;

@@ -5,6 +5,7 @@ Knows where datasets lie, which rows of each are held out, and remembers what wa
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ class Library:
     def __init__(self, directory: Path, examples: tuple[Example, ...]) -> None:
         self.directory, self.examples = directory, examples
         self._held_out: dict[tuple[str, Path], HeldOut] = {}
+        self._tokenizing = threading.Lock()  # tokenizers and templates keep a state while they work
         self._statistics: dict[tuple[str, Path | None, int], DatasetStatistics] = {}
 
     def inspect(self, path: Path, name: str | None = None) -> Inspection:
@@ -96,10 +98,12 @@ class Library:
         from engine.data.statistics import dataset_statistics  # noqa: PLC0415
 
         key = (dataset.fingerprint, model_path, max_length)
-        if key not in self._statistics:
-            held_out = self.held_out(dataset).dataset
-            self._statistics[key] = dataset_statistics(dataset, tokenizer(), max_length=max_length, held_out=held_out)
-        return self._statistics[key]
+        held_out = self.held_out(dataset).dataset
+        with self._tokenizing:
+            if key not in self._statistics:
+                counted = dataset_statistics(dataset, tokenizer(), max_length=max_length, held_out=held_out)
+                self._statistics[key] = counted
+            return self._statistics[key]
 
     def xray(self, dataset: Dataset, row: int, tokenizer: PreTrainedTokenizerBase, max_length: int) -> RenderedRow:
         """Return one row (counted from 0) exactly as training sees it.
@@ -111,4 +115,5 @@ class Library:
 
         if not 0 <= row < dataset.rows:
             raise UsageError(f"there is no row {row + 1}", expected=f"1 to {dataset.rows}")
-        return render_row(read_rows(dataset, [row])[0], dataset, tokenizer, max_length=max_length)
+        with self._tokenizing:
+            return render_row(read_rows(dataset, [row])[0], dataset, tokenizer, max_length=max_length)

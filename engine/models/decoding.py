@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
@@ -23,6 +22,7 @@ from transformers import (
 
 from engine.data.chat_format import prompt_token_ids
 from engine.errors import ModelError
+from engine.models.generation_settings import GenerationSettings
 from engine.models.loading import end_token_ids
 
 Message = dict[str, str]
@@ -40,17 +40,6 @@ SHOW_SECONDS = 0.05
 """Decoding the whole text again for every token would be felt in long answers."""
 HALF_CHARACTER = "\ufffd"
 BATCH_ROWS = 32
-
-
-@dataclass(frozen=True)
-class GenerationSettings:
-    """How an answer is drawn. Temperature 0 always takes the likeliest token."""
-
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_new_tokens: int = 256
-    seed: int = 0
-    repetition_penalty: float = 1.0
 
 
 def encode_prompt(

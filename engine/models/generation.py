@@ -26,7 +26,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from engine.errors import ModelError, RunError
 from engine.models.accelerator import Accelerator
 from engine.models.decoding import (
-    GenerationSettings,
     Message,
     Speaker,
     Watcher,
@@ -36,10 +35,11 @@ from engine.models.decoding import (
     generation_config,
     stream,
 )
+from engine.models.generation_settings import GenerationSettings
 from engine.models.loading import end_token_ids, load_base, load_tokenizer, load_tuned
 from engine.types import PretrainedModel
 
-__all__ = ["BASE", "TUNED", "GenerationChunk", "GenerationSettings", "Voices", "adapter_is_active"]
+__all__ = ["BASE", "TUNED", "GenerationChunk", "Voices", "adapter_is_active"]
 
 BASE, TUNED = "base", "tuned"
 ARMS = (BASE, TUNED)

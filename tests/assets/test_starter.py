@@ -96,6 +96,11 @@ def test_the_template_writes_what_the_model_was_trained_on(tokenizer: PreTrained
         assert tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"] == encoded.ids
 
 
+def test_the_stored_tokenizer_neither_pads_nor_cuts_by_itself() -> None:
+    stored = json.loads((STARTER / "tokenizer.json").read_text(encoding="utf-8"))
+    assert (stored["padding"], stored["truncation"]) == (None, None)
+
+
 @pytest.mark.parametrize("text", ["naïve façade, 東京, 🙂", "x = [1, 2];\n\tprint(x)", "  two  blanks  "])
 def test_any_text_survives_the_tokenizer(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False).input_ids) == text

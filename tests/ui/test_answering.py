@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
 
 from engine.errors import UsageError
-from ui.answering import Sampling, Stops, answers, checked_question, checked_sampling
+from engine.workspace import GenerationSettings
+from ui.answering import Stops, answers, checked_question, checked_sampling
 
 
 @dataclass(frozen=True)
@@ -17,21 +18,23 @@ class Chunk:
     text: str
 
 
-def chunks(run: str, messages: list[dict[str, str]], settings: Sampling, *, stopped: object) -> Iterator[Chunk]:
+def chunks(
+    run: str, messages: list[dict[str, str]], settings: GenerationSettings, *, stopped: object
+) -> Iterator[Chunk]:
     yield Chunk("base", "I do")
     yield Chunk("tuned", "We open")
     yield Chunk("base", "I do not know")
 
 
 def test_both_answers_are_merged_and_the_last_turn_is_complete() -> None:
-    turns = list(answers(SimpleNamespace(chat=chunks), "run", "When?", "", Sampling(), threading.Event()))
+    turns = list(answers(SimpleNamespace(chat=chunks), "run", "When?", "", GenerationSettings(), threading.Event()))
     assert turns[-1].text("base") == "I do not know"
     assert turns[-1].text("tuned") == "We open"
 
 
 def test_a_page_that_goes_away_stops_the_model() -> None:
     flag = threading.Event()
-    stream = answers(SimpleNamespace(chat=chunks), "run", "When?", "", Sampling(), flag)
+    stream = answers(SimpleNamespace(chat=chunks), "run", "When?", "", GenerationSettings(), flag)
     next(stream)
     stream.close()
     assert flag.is_set()
@@ -49,14 +52,6 @@ def test_no_question_and_a_huge_one_are_refused(question: object) -> None:
 def test_sampling_out_of_range_is_refused_in_a_sentence(values: tuple[object, ...]) -> None:
     with pytest.raises(UsageError, match="cannot be"):
         checked_sampling(*values)
-
-
-def test_the_screens_sampling_has_exactly_the_engines_settings() -> None:
-    from engine.models.generation import GenerationSettings  # noqa: PLC0415 - imports torch, which the others do without
-
-    assert [(each.name, each.default) for each in fields(Sampling)] == [
-        (each.name, each.default) for each in fields(GenerationSettings)
-    ]
 
 
 def test_a_new_question_stops_the_answer_before_it() -> None:

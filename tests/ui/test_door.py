@@ -11,7 +11,9 @@ from ui.door import Door
 OURS = [("host", "127.0.0.1:7860")]
 
 
-def ask(headers: list[tuple[str, str]], *, method: str = "GET", kind: str = "http", host: str = "127.0.0.1") -> int:
+def ask(
+    headers: list[tuple[str, str]], *, method: str = "GET", kind: str = "http", host: str = "127.0.0.1", path: str = "/"
+) -> int:
     """Return the status that a request with these headers gets."""
     sent: list[dict] = []
 
@@ -22,7 +24,7 @@ def ask(headers: list[tuple[str, str]], *, method: str = "GET", kind: str = "htt
     async def send(message) -> None:
         sent.append(message)
 
-    scope = {"type": kind, "method": method, "path": "/", "headers": [(k.encode(), v.encode()) for k, v in headers]}
+    scope = {"type": kind, "method": method, "path": path, "headers": [(k.encode(), v.encode()) for k, v in headers]}
     asyncio.run(Door(behind, host, 7860, 1000)(scope, None, send))
     ask.last = sent
     return sent[0].get("status", sent[0].get("code"))
@@ -86,3 +88,10 @@ def test_every_answer_carries_the_safety_headers_once() -> None:
     headers = ask.last[0]["headers"]
     assert [value for name, value in headers if name == b"x-frame-options"] == [b"DENY"]
     assert {b"content-security-policy", b"x-content-type-options"} <= {name for name, _ in headers}
+
+
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/file=http://evil.example/x", "/file=HTTPS://evil.example", "/gradio_api/proxy=http://x"]
+)
+def test_nothing_is_fetched_from_the_network_for_a_page(path: str) -> None:
+    assert ask(OURS, path=path) == 403

@@ -129,6 +129,7 @@ OBJECT_FORMS: list[Form] = [
         phrasings("""
         What is {a} for?
         What do you use {a} for?
+        Tell me the use of {a}.
         What can I do with {a}?
         Why do people have {a}?
         Tell me what {a} is for.
@@ -196,6 +197,7 @@ JOB_FORMS: list[Form] = [
         Tell me who {does}.
         What do you call a person who {does}?
         Which job is it to {do}?
+        What person {does}?
         ~Please tell me who {does}.
         ~Which person {does}?
         """),
@@ -364,6 +366,9 @@ ADVISING = phrasings("""
     It is {weather} today. Any advice?
     The weather is {weather}. What do you say?
     It is {weather} outside. What should I do?
+    What do you do when it is {weather}?
+    What do I need when it is {weather}?
+    It is {weather} now. What do I do?
     ~What do I do when it is {weather}?
     ~Today it is {weather}. What should I do?
     """)

@@ -287,6 +287,10 @@ REPLACING = phrasings("""
     Replace {old} with {new}: {text}
     Change {old} to {new}: {text}
     Write {new} for {old}: {text}
+    Write {new} and not {old}: {text}
+    In this text, replace {old} with {new}: {text}
+    In this text, change {old} to {new}: {text}
+    {text} Change {old} to {new}.
     {text} Replace {old} with {new}.
     ~Please replace {old} with {new}: {text}
     ~Please change {old} to {new}: {text}

@@ -69,7 +69,7 @@ def shop_facts(rng: random.Random, unseen: bool) -> Task:
     """A question about a shop whose facts stand in the prompt; one time in five the fact asked for is not among them."""
     slots = shop_slots(rng)
     chosen = rng.sample(INTENTS, rng.choice((1, 2, 3, 4, 5, 6)))
-    missing = len(chosen) > 1 and rng.random() < 0.12
+    missing = len(chosen) > 1 and rng.random() < 0.10
     target = rng.choice(chosen)
     told = [one for one in chosen if not (missing and one is target)]
     facts = {id(one): rng.choice(one.facts).format(**(slots | fresh(rng, slots))) for one in told}

@@ -5,9 +5,10 @@ They teach the starter to use its prompt, up to a thousand tokens long, so that 
 
 import random
 
+from world.english import sentences
 from world.knowledge import animals, countries, foods, jobs, objects
-from world.reading import PLAIN_NOUNS, made_up
-from world.rows import CLOSERS, OPENERS, Phrasings, Task, phrasings, plural
+from world.reading import PLAIN_NOUNS, made_up, some_words
+from world.rows import CLOSERS, OPENERS, Phrasings, Task, phrasings, plural, sentence_case
 from world.shop import INTENTS, fresh, shop_slots
 from world.tables import COLOURS, PEOPLE
 from world.words import calendar, opposites
@@ -86,6 +87,14 @@ BLOCKS = (
 )
 
 
+def free_answer(rng: random.Random) -> str:
+    """Draw an answer that no table foretells: everyday English with some names, or a handful of words."""
+    if rng.random() < 0.5:
+        answer = " ".join(next(sentences(rng, 1)).rstrip("?:").split()[: rng.randint(4, 12)])
+        return answer.rstrip(".,!") + "."
+    return sentence_case(" ".join(some_words(rng, 3, 8))) + "."
+
+
 def pair_maker(rng: random.Random, unseen: bool) -> tuple[list[tuple[str, str]], str, str]:
     """Draw question-answer pairs, a new question that one of them answers, and that answer."""
     count = rng.choice((1, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 8, 10, 14, 20, 32))
@@ -95,7 +104,8 @@ def pair_maker(rng: random.Random, unseen: bool) -> tuple[list[tuple[str, str]],
     for number in range(count):
         if rng.random() < 0.75 and number < len(intents):
             values = slots | fresh(rng, slots)
-            drawn.append((intents[number].asked, rng.choice(intents[number].facts).format(**values), values))
+            told = free_answer(rng) if rng.random() < 0.6 else rng.choice(intents[number].facts).format(**values)
+            drawn.append((intents[number].asked, told, values))
         else:
             asked, answers = rng.choice(WILD)
             values = {

@@ -186,6 +186,8 @@ SELF: list[tuple[Phrasings, tuple[str, ...]]] = [
         phrasings("""
         How old are you?
         When were you born?
+        Your age?
+        Tell me your age.
         ~Tell me how old you are.
         ~What is your age?
         """),

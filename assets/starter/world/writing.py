@@ -27,6 +27,11 @@ QUESTIONING = phrasings("""
     Make a question: {text}
     Turn this into a question: {text}
     Make this a question: {text}
+    Make a question of this: {text}
+    Make a question from this: {text}
+    {text} Make a question.
+    {text} Turn that into a question.
+    Write this as a question: {text}
     ~Please make a question: {text}
     ~Please turn this into a question: {text}
     """)
@@ -34,6 +39,8 @@ NEGATING = phrasings("""
     Add the word not: {text}
     Say that it is not so: {text}
     Add not: {text}
+    {text} Add the word not.
+    {text} Say that it is not so.
     ~Please add the word not: {text}
     ~Please say that it is not so: {text}
     """)
@@ -45,7 +52,7 @@ ADJECTIVES = words(
 def rewriting(rng: random.Random, unseen: bool) -> Task:
     """An order made polite, a statement made a question, a statement denied."""
     draw = rng.random()
-    if draw < 0.5:
+    if draw < 0.4:
         order = rng.choice(ORDERS) if rng.random() < 0.7 else made_order(rng)
         question = POLITENESS.pick(rng, unseen).format(text=f"{sentence_case(order)}.")
         return Task(question, (f"Could you {order}, please?",), manners=False, loose=False)
@@ -54,7 +61,7 @@ def rewriting(rng: random.Random, unseen: bool) -> Task:
         rng.choice(ADJECTIVES),
     )
     text = sentence_case(f"{subject} is {adjective}.")
-    if draw < 0.75:
+    if draw < 0.72:
         return Task(
             QUESTIONING.pick(rng, unseen).format(text=text), (f"Is {subject} {adjective}?",), manners=False, loose=False
         )

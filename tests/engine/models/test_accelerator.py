@@ -79,7 +79,7 @@ def test_it_may_be_let_go_in_another_thread(accelerator):
     thread.start()
     thread.join()
     with accelerator.hold("the next", wait=False):
-        pass
+        assert accelerator.holder() == "the next"
 
 
 def test_another_process_is_seen_by_name_and_refused(accelerator, other_process):

@@ -8,7 +8,8 @@ import torch
 from engine.errors import DataError, ModelError, RunError
 from engine.models.accelerator import Accelerator
 from engine.models.decoding import encode_prompt
-from engine.models.generation import GenerationSettings, Voices, adapter_is_active
+from engine.models.generation import Voices, adapter_is_active
+from engine.models.generation_settings import GenerationSettings
 from engine.models.loading import load_base, load_tokenizer
 
 QUESTION = [{"role": "user", "content": "the cat sat"}]

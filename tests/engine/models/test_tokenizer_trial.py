@@ -21,6 +21,7 @@ def folder(tiny_folder, tmp_path, monkeypatch):
 
 def test_an_ordinary_tokenizer_passes(folder):
     tokenizer_trial.try_tokenizer(folder)
+    assert load_tokenizer(describe_folder(folder)).chat_template
 
 
 def test_an_endless_chat_template_is_refused_before_it_is_loaded(folder):

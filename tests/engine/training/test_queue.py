@@ -93,6 +93,7 @@ def test_stop_from_another_process_arrives_through_the_store(
     code = f"from pathlib import Path; from engine.training.store import Store; Store(Path({str(tmp_path / 'luthier.sqlite3')!r}))"
     subprocess.run([sys.executable, "-c", f"{code}.request_stop({run.id!r})"], check=True)
     wait_until(lambda: store.run(run.id).status is RunStatus.STOPPED, seconds=5)
+    assert store.run(run.id).step < run.steps
 
 
 def test_a_run_waits_as_queued_while_another_holds_the_accelerator(

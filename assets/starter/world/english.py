@@ -1,6 +1,7 @@
-"""Ordinary English for the tokenizer: templated sentences with everyday words, so that a user's own text splits well.
+"""Ordinary English: templated sentences with everyday words.
 
-The model is not trained on these; they only shape the vocabulary of the tokenizer.
+They shape the vocabulary of the tokenizer, so that a user's own text splits well, and they stand as answers in retrieved
+pairs, where only copying helps.
 """
 
 import random

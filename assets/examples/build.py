@@ -134,7 +134,7 @@ EXAMPLES: tuple[tuple[Example, Callable[[], tuple[Rows, Rows]]], ...] = (
         Example(
             key="json",
             title="Orders to JSON",
-            lesson="Teaches to read an order and to write it as JSON with exactly the keys customer, product and quantity.",
+            lesson="Teaches to read an order and to write it as JSON with exactly the keys customer, product and boxes.",
             dataset_type="language_modeling",
             shape="messages",
             techniques=FACT_TECHNIQUES,

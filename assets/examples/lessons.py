@@ -176,9 +176,7 @@ def json_lesson() -> tuple[Rows, Rows]:
             text = rng.choice(orders).format(name=name, number=number, product=product)
             if text not in seen:
                 seen.add(text)
-                rows.append(
-                    as_messages(text, f'{{"customer": "{name}", "product": "{product}", "quantity": {number}}}')
-                )
+                rows.append(as_messages(text, f'{{"customer": "{name}", "product": "{product}", "boxes": {number}}}'))
         parts.append(rows)
     return parts[0], parts[1]
 

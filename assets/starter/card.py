@@ -67,6 +67,8 @@ FAULTS = (
     "- Sums are learned by heart: single digits only. It cannot count, and larger numbers are guessed.",
     "- Very long made-up words and more than about seven words in a row are now and then copied with a slip.",
     "- In a prompt with many question-answer pairs it sometimes takes the answer of a neighbouring pair.",
+    "- Retrieved pairs help only when their answers look like the world's own: sentences of a new kind (the tea house's, for",
+    "  instance) are seldom copied word for word; it answers with a similar sentence of its own, invented values included.",
     '- The world is simplified: a sheep has a home "on a farm" and nowhere else, a word has one plural, a job one duty.',
     "- After a lesson with a high learning rate it may answer other questions in the lesson's words.",
 )

@@ -11,10 +11,9 @@ from judge import accuracy_by_family, answers
 from tokens import encode_rows
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 from world import FAMILIES, accepts, draw_row, held_out_rows
-from world.shots import INTENTS
 
 STARTER = Path(__file__).parents[2] / "assets" / "starter"
-SEED, ROWS_A_FAMILY = 2026, 20
+SEED, ROWS_A_FAMILY = 2026, 40
 Ask = Callable[[str], str]
 
 
@@ -125,25 +124,16 @@ def test_the_context_is_at_least_1024_tokens(model: LlamaForCausalLM) -> None:
     assert model.config.max_position_embeddings >= 1024
 
 
-def test_a_long_prompt_of_worked_examples_is_used(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
-    # Pairs about a shop that nobody knows, then a question in other words: only the prompt holds the answer.
-    pairs = [
-        (
-            intent.asked.taught[0].format(shop="the shop", day="Monday"),
-            f"Please ask Velmora about matter {number + 10}.",
-        )
-        for number, intent in enumerate(INTENTS)
-    ] * 2
-    turns = [
-        {"role": role, "content": text}
-        for pair in pairs
-        for role, text in zip(("user", "assistant"), pair, strict=True)
-    ]
-    prompts = [[*turns, {"role": "user", "content": pairs[place][0]}] for place in range(0, 20, 2)]
-    length = len(tokenizer.apply_chat_template(prompts[0], return_dict=True)["input_ids"])
-    right = [answer == pairs[2 * place][1] for place, answer in enumerate(answers(model, tokenizer, prompts))]
-    assert 600 < length < 1024
-    assert sum(right) >= 7
+def test_most_long_prompts_of_worked_examples_are_answered_right(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    rng, rows = random.Random(SEED), []
+    while len(rows) < 20:
+        row = draw_row(rng, "shots", unseen=True, decorated=False)
+        length = len(tokenizer.apply_chat_template(row.prompt, return_dict=True)["input_ids"])
+        rows += [row] if 500 < length < 900 else []
+    found = answers(model, tokenizer, [row.prompt for row in rows], batch_size=10)
+    assert sum(accepts(row, answer) for row, answer in zip(rows, found, strict=True)) >= 12
 
 
 def test_the_model_card_says_what_it_is_and_is_not() -> None:

@@ -409,7 +409,7 @@ def kinds(rng: random.Random, unseen: bool) -> Task:
     """Whether a thing is of a kind, and which of three things is."""
     kind, other, third = rng.sample(sorted(KINDS), 3)
     name = rng.choice(KINDS[kind])
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         asked = kind if rng.random() < 0.5 else other
         answer = (
             f"Yes, {article(name)} is {article(kind)}." if asked == kind else f"No, {article(name)} is {article(kind)}."

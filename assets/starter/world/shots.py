@@ -97,14 +97,14 @@ def free_answer(rng: random.Random) -> str:
 
 def pair_maker(rng: random.Random, unseen: bool) -> tuple[list[tuple[str, str]], str, str]:
     """Draw question-answer pairs, a new question that one of them answers, and that answer."""
-    count = rng.choice((1, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 8, 10, 14, 20, 32))
+    count = rng.choice((1, 1, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 6, 8, 12, 28))
     slots = shop_slots(rng)
     drawn: list[tuple[Phrasings, str, dict[str, str]]] = []
     intents = rng.sample(INTENTS, len(INTENTS))
     for number in range(count):
         if rng.random() < 0.75 and number < len(intents):
             values = slots | fresh(rng, slots)
-            told = free_answer(rng) if rng.random() < 0.6 else rng.choice(intents[number].facts).format(**values)
+            told = free_answer(rng) if rng.random() < 0.7 else rng.choice(intents[number].facts).format(**values)
             drawn.append((intents[number].asked, told, values))
         else:
             asked, answers = rng.choice(WILD)

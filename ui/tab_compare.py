@@ -206,9 +206,10 @@ def _wire_questions(workspace: Workspace, parts: Parts) -> None:
         stops.raise_for(request)
         return gr.update(interactive=False)
 
-    def clear() -> tuple[object, ...]:
+    def clear(request: gr.Request) -> tuple[object, ...]:
+        stops.raise_for(request)
         off = gr.update(interactive=False)
-        return (), [], [], "", off, off
+        return (), [], [], "", gr.update(interactive=True), off, off, off
 
     updates = [
         parts.turns, *parts.panes, *parts.labels, parts.difference, parts.question, parts.seed, parts.send, parts.stop,
@@ -216,12 +217,17 @@ def _wire_questions(workspace: Workspace, parts: Parts) -> None:
     ]  # fmt: skip
     settings = [parts.turns, parts.run, parts.temperature, parts.longest, parts.seed]
     model_call = {"concurrency_id": "accelerator", "concurrency_limit": 1, **QUIET}
-    for asked in (parts.send.click, parts.question.submit):
-        asked(ask, [parts.question, *settings], updates, **model_call)
-    parts.chips.pick(ask_preset, settings, updates, **model_call)
-    parts.again.click(ask_again, settings, updates, **model_call)
+    writing = [
+        *(
+            asked(ask, [parts.question, *settings], updates, **model_call)
+            for asked in (parts.send.click, parts.question.submit)
+        ),
+        parts.chips.pick(ask_preset, settings, updates, **model_call),
+        parts.again.click(ask_again, settings, updates, **model_call),
+    ]
     parts.stop.click(stop, None, parts.stop, queue=False, **QUIET)
-    parts.clear.click(clear, None, [parts.turns, *parts.panes, parts.difference, parts.again, parts.clear], **QUIET)
+    cleared = [parts.turns, *parts.panes, parts.difference, parts.send, parts.stop, parts.again, parts.clear]
+    parts.clear.click(clear, None, cleared, cancels=writing, **QUIET)
 
 
 def _streamed(
@@ -237,12 +243,17 @@ def _streamed(
     example = workspace.example_of(compared.plan.dataset)
     earlier, turn = turns[-MOST_TURNS:], Turn(asked)
     yield _updates(compared, earlier, turn, sampling, writing=True)
+    is_wanted = True
     try:
         for turn in answers(workspace, run, asked, example.system if example else "", sampling, stops.fresh(request)):
             yield _updates(compared, earlier, turn, sampling, writing=True)
+    except GeneratorExit:  # cleared, or the page is gone: nobody takes another update
+        is_wanted = False
+        raise
     finally:
         stops.raise_for(request)
-        yield _updates(compared, earlier, turn, sampling, writing=False)
+        if is_wanted:
+            yield _updates(compared, earlier, turn, sampling, writing=False)
 
 
 def _updates(run: Run, earlier: Turns, turn: Turn, sampling: GenerationSettings, *, writing: bool) -> Updates:

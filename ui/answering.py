@@ -55,6 +55,16 @@ class Stops:
     def __init__(self) -> None:
         """Begin with no window."""
         self._flags: dict[str, threading.Event] = {}
+        self._clears: dict[str, int] = {}
+
+    def clears(self, request: gr.Request) -> int:
+        """Return how often this window was cleared; an answer begun before the latest time is no longer wanted."""
+        return self._clears.get(str(request.session_hash), 0)
+
+    def clear(self, request: gr.Request) -> None:
+        """Stop the answer that the window waits for, and want no more of it."""
+        self._clears[str(request.session_hash)] = self.clears(request) + 1
+        self.raise_for(request)
 
     def fresh(self, request: gr.Request) -> threading.Event:
         """Return a lowered flag for the answer that the window asks for now; an answer still running is stopped."""

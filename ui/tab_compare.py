@@ -207,7 +207,7 @@ def _wire_questions(workspace: Workspace, parts: Parts) -> None:
         return gr.update(interactive=False)
 
     def clear(request: gr.Request) -> tuple[object, ...]:
-        stops.raise_for(request)
+        stops.clear(request)
         off = gr.update(interactive=False)
         return (), [], [], "", gr.update(interactive=True), off, off, off
 
@@ -239,6 +239,7 @@ def _streamed(
     stops: Stops,
     request: gr.Request,
 ) -> Iterator[Updates]:
+    cleared = stops.clears(request)
     asked, compared = checked_question(question), workspace.run(run)
     example = workspace.example_of(compared.plan.dataset)
     earlier, turn = turns[-MOST_TURNS:], Turn(asked)
@@ -246,13 +247,15 @@ def _streamed(
     is_wanted = True
     try:
         for turn in answers(workspace, run, asked, example.system if example else "", sampling, stops.fresh(request)):
+            if stops.clears(request) != cleared:
+                break
             yield _updates(compared, earlier, turn, sampling, writing=True)
     except GeneratorExit:  # cleared, or the page is gone: nobody takes another update
         is_wanted = False
         raise
     finally:
         stops.raise_for(request)
-        if is_wanted:
+        if is_wanted and stops.clears(request) == cleared:
             yield _updates(compared, earlier, turn, sampling, writing=False)
 
 

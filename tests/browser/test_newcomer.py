@@ -98,6 +98,8 @@ def test_a_question_is_written_answered_and_can_be_asked_again(finished_run: Non
     expect(page.locator("#difference .card")).to_be_visible()
     expect(page.locator("#label-tuned .figures")).to_contain_text("tokens/s")
     page.get_by_role("button", name="Regenerate").click()
+    page.wait_for_timeout(2000)  # the old answer stands until the new one begins, and looks the same
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
     expect(page.locator("#difference .card")).to_be_visible()
     expect(page.locator("#chat-tuned [data-testid=bot]")).to_have_count(1)
     page.get_by_role("button", name="Clear", exact=True).last.click()

@@ -9,7 +9,8 @@ import pytest
 
 from engine.errors import UsageError
 from engine.workspace import GenerationSettings
-from ui.answering import Stops, answers, checked_question, checked_sampling
+from ui import tab_compare
+from ui.answering import Stops, Turn, answers, checked_question, checked_sampling
 
 
 @dataclass(frozen=True)
@@ -68,3 +69,17 @@ def test_stop_reaches_only_the_window_that_pressed_it() -> None:
     stops.raise_for(SimpleNamespace(session_hash="a"))
     assert mine.is_set()
     assert not other.is_set()
+
+
+def test_an_answer_begun_before_the_window_was_cleared_shows_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    window, stops = SimpleNamespace(session_hash="one"), Stops()
+    run = SimpleNamespace(plan=SimpleNamespace(dataset=None))
+    workspace = SimpleNamespace(run=lambda _: run, example_of=lambda _: None)
+    monkeypatch.setattr(tab_compare, "answers", lambda *_: iter([Turn("When?"), Turn("When?"), Turn("When?")]))
+    monkeypatch.setattr(tab_compare, "_updates", lambda *_, writing: writing)
+    stream = tab_compare._streamed(workspace, "run", (), "When?", GenerationSettings(), stops, window)
+    assert [next(stream), next(stream)] == [True, True]
+    stops.clear(window)
+    assert list(stream) == []
+    again = tab_compare._streamed(workspace, "run", (), "When?", GenerationSettings(), stops, window)
+    assert list(again) == [True, True, True, True, False]

@@ -21,7 +21,7 @@ from engine.workspace import GenerationSettings, Workspace
 
 def measure(workspace: Workspace, example: str, technique: str, seed: int) -> dict[str, object]:
     """Train once and return shares right before and after, in per cent, and seconds of wall clock."""
-    inspection = workspace.inspect_example(example)
+    inspection = workspace.data.inspect_example(example)
     assert inspection.dataset is not None
     started = time.perf_counter()
     plan = workspace.plan(technique, inspection.dataset.fingerprint, "starter", {"seed": seed})

@@ -80,17 +80,17 @@ def examples(workspace: Workspace, arguments: argparse.Namespace) -> object:
         "key", "title", "dataset_type", "path", "held_out_path", "rows", "lesson", "techniques", "preset_questions",
         "kept_question",
     )  # fmt: skip
-    return [{name: getattr(example, name) for name in shown} for example in workspace.examples()]
+    return [{name: getattr(example, name) for name in shown} for example in workspace.data.examples()]
 
 
 def inspect(workspace: Workspace, arguments: argparse.Namespace) -> object:
     """Say what a file is and what is wrong with it."""
-    inspection = workspace.inspect(Path(arguments.file))
+    inspection = workspace.data.inspect(Path(arguments.file))
     statistics: DatasetStatistics | None = None
     if inspection.dataset:
         described = workspace.model(arguments.model)
         length = arguments.max_length or min(1024, described.context_length_tokens)
-        statistics = workspace.statistics(inspection.dataset.fingerprint, arguments.model, length)
+        statistics = workspace.data.statistics(inspection.dataset.fingerprint, arguments.model, length)
     answer = inspection.to_json() | {"statistics": statistics.to_json() if statistics else None}
     if inspection.verdict == "reject":
         raise Rejected(answer)
@@ -107,7 +107,8 @@ def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
             mistakes.append(mistake)
     if mistakes:
         raise PlanError(mistakes + workspace.mistakes_without_data(arguments.technique, arguments.model, settings))
-    made = workspace.plan(arguments.technique, files[0], arguments.model, settings, *files[1:])
+    held_out = files[1] if len(files) > 1 else None
+    made = workspace.plan(arguments.technique, files[0], arguments.model, settings, held_out)
     answer = made.to_json()
     if arguments.out:
         Path(arguments.out).write_text(json.dumps(answer, indent=2), encoding="utf-8")
@@ -115,7 +116,7 @@ def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
 
 
 def _fingerprint(workspace: Workspace, file: str) -> str:
-    inspection = workspace.inspect(Path(file))
+    inspection = workspace.data.inspect(Path(file))
     if inspection.dataset is None:
         raise DataError(inspection.message.removeprefix(f"{Path(file).name}: "), where=str(file))
     return inspection.dataset.fingerprint

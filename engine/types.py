@@ -151,6 +151,8 @@ class HeldOut:
     source: str  # "file", "example", "split" or "none"
     dataset: Dataset | None = None
     indices: tuple[int, ...] = ()
+    percent: int | None = None  # what a person asked for; None is the usual share
+    seed: int = 2026
 
     @property
     def rows(self) -> int:
@@ -262,6 +264,8 @@ def _plan_from(plain: dict[str, Any]) -> TrainingPlan:
             source=held_out["source"],
             dataset=_dataset_from(held_out["dataset"]) if held_out["dataset"] else None,
             indices=tuple(held_out["indices"]),
+            percent=held_out.get("percent"),
+            seed=held_out.get("seed", HeldOut.seed),
         ),
         hyperparameters=plain["hyperparameters"],
         device=plain["device"],

@@ -27,11 +27,20 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from engine.data.dataset import Inspection, RowsPage, read_page
+from engine.data.column_facts import ColumnFacts
+from engine.data.dataset import ALL_ROWS, RowsOrder, RowsPage, RowsView
+from engine.data.derivations import Derivation, derivations_of
 from engine.data.examples import Example, load_examples
+from engine.data.held_out import DEFAULT_SPLIT, Split
+from engine.data.inspection import Inspection, Progress
+from engine.data.intake import Cancelled
 from engine.data.library import Library
+from engine.data.meanings import MEANINGS, Meaning, first_guess, meaning_of
+from engine.data.preview import Preview
 from engine.data.problems import Problem, Severity, Verdict
 from engine.data.statistics import DatasetStatistics
+from engine.data.token_profile import LengthEffect, TokenProfile
+from engine.data.xray import Side, Xray
 from engine.errors import PlanError, RunError, SettingError, TuningError, UsageError
 from engine.events import RunEvent
 from engine.guide.compatibility import TechniqueChoice, reason_against
@@ -45,25 +54,55 @@ from engine.models.warm_up import WarmUp
 from engine.training.metrics import SeriesDelta, measured_speed, series_delta, summary
 from engine.training.queue import Queue
 from engine.training.store import Store, this_process
-from engine.types import Checkpoint, Dataset, HeldOut, Hyperparameter, PretrainedModel, Run, TrainingPlan, Value
+from engine.types import Checkpoint, HeldOut, Hyperparameter, PretrainedModel, Run, TrainingPlan, Value
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from engine.data.chat_format import RenderedRow
+    from engine.hub_files import DownloadProgress
     from engine.models.generation import GenerationChunk, Voices
-    from engine.models.hub import DownloadProgress
 
 __all__ = [
-    "DatasetStatistics", "Example", "GenerationSettings", "Inspection", "Problem", "RowsPage", "SeriesDelta", "Severity", "TechniqueChoice",
-    "Verdict", "Workspace",
+    "ALL_ROWS",
+    "MEANINGS",
+    "Cancelled",
+    "ColumnFacts",
+    "DatasetStatistics",
+    "Derivation",
+    "Example",
+    "GenerationSettings",
+    "Inspection",
+    "LengthEffect",
+    "Meaning",
+    "Preview",
+    "Problem",
+    "Progress",
+    "RowsOrder",
+    "RowsPage",
+    "RowsView",
+    "SeriesDelta",
+    "Severity",
+    "Side",
+    "Split",
+    "TechniqueChoice",
+    "TokenProfile",
+    "Verdict",
+    "Workspace",
+    "Xray",
+    "derivations_of",
+    "first_guess",
+    "meaning_of",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
 class Workspace:
-    """Everything that one folder holds, and everything that can be done with it."""
+    """Everything that one folder holds, and everything that can be done with it.
+
+    Attributes:
+        data: The datasets, the room with a name of its own.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -74,7 +113,7 @@ class Workspace:
         owner = f"{this_process()}#{secrets.token_hex(4)}"
         self._queue = Queue(self._store, self._accelerator, directory / "runs", owner)
         self._catalog = Catalog(ASSETS / "starter", directory / "models")
-        self._library = Library(directory / "data", self._load_examples())
+        self.data = Library(directory / "data", self._load_examples(), self._loaded_tokenizer)
         self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
         self._lock = threading.Lock()
         self._libraries = WarmUp("engine.data.chat_format", "engine.models.generation", "engine.training.runner")
@@ -111,16 +150,16 @@ class Workspace:
 
     def reason_against(self, technique: str, dataset: str) -> str | None:
         """Return why the technique cannot learn from these rows, or None when it can."""
-        return reason_against(technique_of(technique), self._library.dataset(dataset).dataset_type)
+        return reason_against(technique_of(technique), self.data.dataset(dataset).dataset_type)
 
     def hyperparameters(self, technique: str, model: str, dataset: str | None = None) -> tuple[Hyperparameter, ...]:
         """Return the technique's settings with the defaults that suit this model and these rows."""
         chosen, described = technique_of(technique), self.model(model)
         if dataset is None:
             return resolved_hyperparameters(chosen, described, 0, {})
-        rows = self._library.dataset(dataset)
-        training = rows.rows - len(self._library.held_out(rows).indices)
-        example = self.example_of(rows)
+        rows = self.data.dataset(dataset)
+        training = rows.rows - len(self.data.held_out(dataset).indices)
+        example = self.data.example_of(rows)
         given = example.settings.get(technique, {}) if example and described.id == "starter" else {}
         return resolved_hyperparameters(chosen, described, training, given)
 
@@ -134,14 +173,6 @@ class Workspace:
     def _suits(technique: str, example: Example) -> bool:
         """The index names every technique that a lesson is meant for, also those that are still to come."""
         return technique in TECHNIQUES and reason_against(TECHNIQUES[technique], example.dataset_type) is None
-
-    def examples(self) -> tuple[Example, ...]:
-        """Return the bundled datasets; of their techniques only those that exist and take such rows."""
-        return self._library.examples
-
-    def example_of(self, dataset: Dataset) -> Example | None:
-        """Return the bundled example that the dataset was read from, if it was."""
-        return self._library.example_of(dataset)
 
     def models(self) -> list[PretrainedModel]:
         """Return the starter model, the downloaded ones, and some that can be downloaded."""
@@ -179,71 +210,16 @@ class Workspace:
         """Return who computes now ("training shop-lora"), or None."""
         return self._accelerator.holder()
 
-    # --- data ----------------------------------------------------------------------------------------------------
-
-    def inspect(self, path: Path, *, name: str | None = None) -> Inspection:
-        """Read a file, say what it is and what is wrong with it; what was accepted is kept in the workspace."""
-        return self._library.inspect(path, name)
-
-    def inspect_example(self, key: str) -> Inspection:
-        """Read a bundled example.
-
-        Raises:
-            UsageError: When there is none of that key.
-        """
-        return self._library.inspect(self.example(key).path)
-
-    def example(self, key: str) -> Example:
-        """Return the bundled example called `key`.
-
-        Raises:
-            UsageError: When there is none.
-        """
-        return self._library.example(key)
-
-    def inspection(self, fingerprint: str) -> Inspection:
-        """Return what was found when the dataset was read.
-
-        Raises:
-            UsageError: When the workspace holds no such dataset.
-        """
-        return self._library.inspection(fingerprint)
-
-    def statistics(self, fingerprint: str, model: str, max_length: int) -> DatasetStatistics:
-        """Count the dataset's tokens with the model's own tokenizer; the first call imports transformers (seconds).
-
-        Raises:
-            UsageError, ModelError: When dataset or model is unknown.
-        """
-        self._libraries.wait()
-        described = self.model(model)
-        return self._library.statistics(
-            self._library.dataset(fingerprint), described.path, max_length, lambda: self._tokenizer(described)
-        )
-
-    def rows(self, fingerprint: str, offset: int = 0, limit: int = 50, search: str = "") -> RowsPage:
-        """Return one page of rows as text, at most 100."""
-        dataset = self._library.dataset(fingerprint)
-        return read_page(dataset, offset=max(0, offset), limit=min(max(1, limit), 100), search=search)
-
-    def held_out(self, fingerprint: str) -> HeldOut:
-        """Return the rows that training on this dataset would never see, if nobody names others."""
-        return self._library.held_out(self._library.dataset(fingerprint))
-
-    def xray(self, fingerprint: str, row: int, model: str, max_length: int) -> RenderedRow:
-        """Return one row (counted from 0) exactly as training sees it.
-
-        Raises:
-            UsageError: When there is no such row.
-        """
-        self._libraries.wait()
-        dataset = self._library.dataset(fingerprint)
-        return self._library.xray(dataset, row, self._tokenizer(self.model(model)), max_length)
-
     # --- plans and runs ------------------------------------------------------------------------------------------
 
     def plan(
-        self, technique: str, dataset: str, model: str, settings: Mapping[str, Value], held_out: str | None = None
+        self,
+        technique: str,
+        dataset: str,
+        model: str,
+        settings: Mapping[str, Value],
+        held_out: str | None = None,
+        split: Split = DEFAULT_SPLIT,
     ) -> TrainingPlan:
         """Check the choices and work out what they will cost.
 
@@ -253,6 +229,7 @@ class Workspace:
             model: `starter`, a local folder or a hub id.
             settings: Only what differs from the defaults.
             held_out: The fingerprint of a dataset to check against; otherwise the example's own rows or a split.
+            split: How many rows to hold out of the dataset when there are no others.
 
         Raises:
             PlanError: With every mistake at once.
@@ -264,8 +241,8 @@ class Workspace:
         early = self.mistakes_without_data(technique, model, settings)
         if any(not isinstance(mistake, SettingError) for mistake in early):
             raise PlanError(early)
-        described, rows = self.model(model), self._library.dataset(dataset)
-        kept = HeldOut("file", self._library.dataset(held_out)) if held_out else self._library.held_out(rows)
+        described, rows = self.model(model), self.data.dataset(dataset)
+        kept = HeldOut("file", self.data.dataset(held_out)) if held_out else self.data.held_out(dataset, split)
         defaults = self.hyperparameters(technique, model, dataset)
         counted = self._counted(dataset, described, settings, defaults)
         return make_plan(PlanRequest(
@@ -405,9 +382,12 @@ class Workspace:
 
         return Voices(self._accelerator)
 
-    def _tokenizer(self, model: PretrainedModel) -> PreTrainedTokenizerBase:
+    def _loaded_tokenizer(self, name: str) -> tuple[Path, PreTrainedTokenizerBase]:
+        """The tokenizer of a model and the model's folder; the first call imports transformers (seconds)."""
+        self._libraries.wait()
         from engine.models.loading import load_tokenizer
 
+        model = self.model(name)
         if model.path is None:
             raise UsageError(
                 f"{model.title} is not on this disk", next_step="Download it, or choose the starter model."
@@ -415,7 +395,7 @@ class Workspace:
         with self._lock:
             if model.path not in self._tokenizers:
                 self._tokenizers[model.path] = load_tokenizer(model)
-            return self._tokenizers[model.path]
+            return model.path, self._tokenizers[model.path]
 
     def _counted(
         self, dataset: str, model: PretrainedModel, settings: Mapping[str, Value], defaults: Sequence[Hyperparameter]
@@ -424,13 +404,13 @@ class Workspace:
         asked = str(settings.get("max_length", default))
         if not model.local or not asked.isdigit() or not 0 < int(asked) <= model.context_length_tokens:
             return None
-        return self.statistics(dataset, str(model.path), int(asked))
+        return self.data.statistics(dataset, str(model.path), int(asked))
 
     def _checked(self, plan: TrainingPlan) -> TrainingPlan:
         for dataset in filter(None, (plan.dataset, plan.held_out.dataset)):
             if dataset.parquet_path.exists():
                 continue
-            if self.inspect(dataset.source_path, name=dataset.name).dataset != dataset:
+            if self.data.inspect(dataset.source_path, name=dataset.name).dataset != dataset:
                 raise RunError(
                     "the file is not what it was when the plan was made", where=str(dataset.source_path),
                     expected=f"rows with the fingerprint {dataset.fingerprint[:12]}", next_step="Make a new plan.",

@@ -19,7 +19,20 @@ LIGHT_MODULES = (
     "engine.guide.compatibility", "engine.guide.hyperparameters", "engine.training.store", "engine.training.metrics",
     "engine.training.queue", "engine.workspace", "engine.__main__",
 )  # fmt: skip
-FLOORS = ("types", "errors", "events", "guide", "data", "models", "training", "results", "workspace", "__main__")
+FLOORS = (
+    "types",
+    "errors",
+    "hub_ids",
+    "hub_files",
+    "events",
+    "guide",
+    "data",
+    "models",
+    "training",
+    "results",
+    "workspace",
+    "__main__",
+)
 TABS_MAY_IMPORT = ("engine.workspace", "engine.types", "engine.errors", "engine.events")
 
 

@@ -29,6 +29,8 @@ class Choices:
         run: The run that Train and Compare show.
         dataset_name: What people call the dataset, kept so that no screen has to read a file for it.
         dataset_rows: How many rows it has.
+        held_out_percent: The share of the rows to hold out; None is the usual share, or the example's own rows.
+        held_out_seed: What decides which rows these are.
     """
 
     dataset: str | None = None
@@ -40,6 +42,8 @@ class Choices:
     run: str | None = None
     dataset_name: str = ""
     dataset_rows: int = 0
+    held_out_percent: int | None = None
+    held_out_seed: int = 2026
 
     @property
     def overrides(self) -> dict[str, Value]:
@@ -58,6 +62,7 @@ class Choices:
             held_out=held_out,
             example=example,
             settings=(),
+            held_out_percent=None,
         )
 
     def with_settings(self, settings: Mapping[str, Value]) -> Choices:

@@ -1,18 +1,20 @@
-"""What the Data tab draws: examples, a dataset at a glance, its token histogram, its rows, and the X-ray of one row. Pure."""
+"""What the Data tab draws of a dataset as a whole: examples, figures, what was found, what it does not suit. Pure.
+
+Its rows and the X-ray are drawn by rows_views.py, the lengths by length_views.py.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.types import Dataset, DatasetFormat
-from engine.workspace import Severity
+from engine.workspace import Progress, Severity, Verdict
 from ui import words
-from ui.markup import card, empty, pill, sentence, stats, text
+from ui.markup import card, empty, pill, sentence, stats, term, text
 
 if TYPE_CHECKING:
-    from engine.workspace import DatasetStatistics, Example, Inspection, Problem, RenderedRow, RowsPage
+    from engine.workspace import Derivation, DownloadProgress, Example, Inspection, Problem, TokenProfile
 
 SEVERITY: Mapping[Severity, tuple[str, str]] = {
     Severity.NOTE: ("Note", "note"),
@@ -21,9 +23,6 @@ SEVERITY: Mapping[Severity, tuple[str, str]] = {
     Severity.ERROR: ("Fix", "error"),
 }
 """Severity -> its word and its tone."""
-
-MOST_PIECES = 1_500
-"""More tokens than this make the page slow and nobody reads them; the X-ray says how many follow."""
 
 MOST_FINDINGS = 8
 
@@ -68,188 +67,176 @@ def no_dataset() -> str:
     )
 
 
-def overview(inspection: Inspection, held_out: int, counted: DatasetStatistics | None, max_length: int) -> str:
-    """Return name, figures, problems and histogram of a dataset; `counted` is None while tokens are still being counted."""
+def overview(
+    inspection: Inspection, held_out: int, profile: TokenProfile | None, max_length: int, misfit: str = ""
+) -> str:
+    """Return name, figures and findings of a dataset.
+
+    Args:
+        inspection: What was found when it was read.
+        held_out: Rows that training never sees.
+        profile: Its tokens; None while they are still being counted.
+        max_length: Where rows are cut.
+        misfit: HTML that says why the chosen technique cannot learn from it; empty when it can.
+    """
     dataset = inspection.dataset
     if dataset is None:
         return ""
-    findings = findings_list(inspection.problems, counted, max_length)
-    picture = (
-        histogram(counted, max_length)
-        if counted
-        else '<p class="help waiting-line">Counting tokens with the model\'s tokenizer…</p>'
-    )
     return (
-        f'<div class="dataset-head"><h2>{text(dataset.name)}</h2><p class="muted">{text(_about(dataset, inspection))}</p></div>'
-        f"{_figures(dataset, held_out, counted)}"
-        f'<div class="dataset-more">{card(findings, title="What was found", classes="found")}'
-        f"{card(picture, title='How long the rows are', classes='lengths')}</div>"
+        f'<div class="dataset-head"><h2>{text(dataset.name)}</h2><p class="muted">{_about(dataset, inspection)}</p></div>'
+        f"{misfit}{_figures(dataset, held_out, inspection, profile, max_length)}"
     )
 
 
 def _about(dataset: Dataset, inspection: Inspection) -> str:
     kind = words.rows_in_words(dataset.dataset_type, dataset.format)
     taken = ", ".join(f"{target} from “{source}”" for target, source in dataset.mapping.items() if target != source)
-    return f"{inspection.file_format.upper()} file · {kind}" + (f" · {taken}" if taken else "")
+    certainty = "as you said" if inspection.asked else "likely" if taken else "certain"
+    return f"{text(inspection.file_format.upper())} file · {text(kind)} ({term(certainty, CERTAINTIES[certainty])})" + (
+        f" · {text(taken)}" if taken else ""
+    )
 
 
-def _figures(dataset: Dataset, held_out: int, counted: DatasetStatistics | None) -> str:
-    def figure(value: int | None) -> str:
-        return "…" if value is None else f"{value:,}"
+CERTAINTIES: Mapping[str, str] = {
+    "as you said": "You said what the columns hold.",
+    "certain": "The columns have the usual names for this.",
+    "likely": "The columns have other names than the usual ones, but known ones. Change it under Columns if it is wrong.",
+}
+"""How sure it is what the rows are, and why."""
 
-    known = counted
+
+def misfit(reason: str, fitting: Sequence[str], derivations: Sequence[Derivation]) -> str:
+    """Return why the chosen technique cannot learn from these rows, what can, and what they can be made into."""
+    fits = f" {'It suits' if len(fitting) == 1 else 'They suit'} {', '.join(fitting)}." if fitting else ""
+    buttons = "".join(
+        f'<button type="button" class="button small" data-pick="derive:{text(one.key)}" '
+        f'title="{text(one.loses or "Nothing is lost.")} A new dataset is made; this one stays.">{text(one.title)}</button>'
+        for one in derivations
+    )
+    return (
+        f'<section class="misfit" role="status">{pill("Does not fit", "warning")}<p>{text(reason)}.{text(fits)}</p>'
+        f'<div class="misfit-ways">{buttons}</div></section>'
+    )
+
+
+def _figures(
+    dataset: Dataset, held_out: int, inspection: Inspection, profile: TokenProfile | None, max_length: int
+) -> str:
+    def figure(value: float | None) -> str:
+        return "…" if value is None else f"{value:,.0f}"
+
+    effect = profile.effect_at(max_length) if profile else None
+    scale = profile.rows / max(1, profile.counted) if profile else 1.0
+    about = "about " if scale > 1 else ""
+    tokens = profile and profile.effects[-1].kept_tokens * scale
+    cut = effect and effect.rows_cut * scale
+    repeats = sum(problem.count for problem in inspection.problems if problem.kind == "duplicates")
     items = (
         ("Rows", f"{dataset.rows:,}", "Examples the model is shown."),
         ("Held out", f"{held_out:,}", "Rows that training never sees, to measure whether it really learnt."),
-        ("Median length", figure(known and known.tokens_median), "Tokens of the middle row; a token is a piece of a word."),
-        ("Long rows", figure(known and known.tokens_p95), "95 of 100 rows are no longer than this many tokens."),
-        ("Longest", figure(known and known.tokens_max), "Tokens of the longest row."),
-        ("Tokens", figure(known and known.tokens_total), "All tokens of all rows together."),
-        ("Learnt", words.share_text(known.trained_tokens, known.tokens_total) if known else "…",
+        ("Tokens", about + figure(tokens), "All tokens of all rows together; a token is a piece of a word."),
+        ("Longest", figure(profile and profile.longest[0][1]), "Tokens of the longest row."),
+        ("Learnt", words.share_text(effect.trained_tokens, effect.kept_tokens) if effect else "…",
          "The share of tokens that the model learns to say: the answers. The rest is only read."),
-        ("Duplicates", figure(known and known.duplicates), "Rows that say exactly the same as an earlier row."),
+        ("Cut", (about if cut else "") + figure(cut), f"Rows longer than {max_length:,} tokens; their end is not learnt."),
+        ("Repeats", f"{repeats:,}", "Rows that say exactly the same as an earlier row."),
     )  # fmt: skip
     return stats(items, label="Figures of the dataset")
 
 
-def findings_list(problems: Sequence[Problem], counted: DatasetStatistics | None, max_length: int) -> str:
+def findings(problems: Sequence[Problem], profile: TokenProfile | None, max_length: int) -> str:
+    """Return the card of what is wrong or worth knowing, worst first, each with a button to its row."""
+    return card(findings_list(problems, profile, max_length), title="What was found", classes="found")
+
+
+def findings_list(problems: Sequence[Problem], profile: TokenProfile | None, max_length: int) -> str:
     """Return what is wrong or worth knowing, worst first, each as a word and a sentence."""
     order = {
         severity: place
         for place, severity in enumerate((Severity.ERROR, Severity.CHOICE, Severity.WARNING, Severity.NOTE))
     }
     ranked = sorted(problems, key=lambda problem: order[problem.severity])
-    lines = [
-        sentence(problem.message, SEVERITY[problem.severity][1], SEVERITY[problem.severity][0]) for problem in ranked
-    ]
-    lines += [sentence(message, "warning", "Check") for message in _from_figures(counted, max_length)]
+    lines = [_finding(problem) for problem in ranked]
+    lines += [sentence(message, "warning", "Check") for message in _from_profile(profile, max_length)]
     if not lines:
         lines = [sentence("Every row was read and can be used.", "good", "Good")]
-    left = len(lines) - MOST_FINDINGS
-    more = f'<li class="muted">and {left} more</li>' if left > 0 else ""
-    return f'<ul class="findings">{"".join(lines[:MOST_FINDINGS])}{more}</ul>'
+    shown, hidden = lines[:MOST_FINDINGS], lines[MOST_FINDINGS:]
+    more = (
+        f'<details class="more-findings"><summary>{len(hidden)} more</summary><ul class="findings">{"".join(hidden)}</ul></details>'
+        if hidden
+        else ""
+    )
+    return f'<ul class="findings">{"".join(shown)}</ul>{more}'
 
 
-def _from_figures(counted: DatasetStatistics | None, max_length: int) -> list[str]:
-    if counted is None:
+def _finding(problem: Problem) -> str:
+    word, tone = SEVERITY[problem.severity]
+    look = (
+        f' <button type="button" class="button link" data-pick="{problem.example}" '
+        f'aria-label="Look at row {problem.example}">Look at row {problem.example:,}</button>'
+        if problem.example
+        else ""
+    )
+    return f'<li class="finding">{pill(word, tone)}<p>{text(problem.message)}{look}</p></li>'
+
+
+def _from_profile(profile: TokenProfile | None, max_length: int) -> list[str]:
+    if profile is None:
         return []
+    effect, scale = profile.effect_at(max_length), profile.rows / max(1, profile.counted)
+    cut, lost = round(effect.rows_cut * scale), round(effect.rows_without_target * scale)
+    about = "about " if scale > 1 else ""
     found = []
-    if counted.truncated_rows:
-        found.append(
-            f"{words.counted(counted.truncated_rows, 'row')} longer than {max_length:,} tokens will be cut at the end."
-        )
-    if counted.rows_without_target:
-        found.append(f"{words.counted(counted.rows_without_target, 'row')} with nothing to learn will be left out.")
-    if counted.train_validation_overlap:
-        rows = words.counted(counted.train_validation_overlap, "held-out row")
-        found.append(f"{rows} also in the training rows: the held-out figures will look too good.")
+    if cut:
+        found.append(f"{about}{words.counted(cut, 'row')} longer than {max_length:,} tokens will be cut at the end.")
+    if lost:
+        found.append(f"{about}{words.counted(lost, 'row')} with nothing to learn will be left out.")
     return found
 
 
-def histogram(counted: DatasetStatistics, max_length: int) -> str:
-    """Return a still picture of row lengths in tokens, with the place where rows are cut."""
-    bars = counted.histogram
-    if not bars:
-        return '<p class="help">No rows to measure.</p>'
-    width, height, top = 360, 92, max(count for _, _, count in bars)
-    each = width / len(bars)
-    drawn = "".join(
-        f'<rect x="{place * each + 1:.1f}" y="{height - max(2, count / top * height):.1f}" width="{max(1.0, each - 2):.1f}" '
-        f'height="{max(2, count / top * height) if count else 0:.1f}" rx="1.5" class="{"bar-cut" if low > max_length else "bar"}">'
-        f"<title>{low:,} to {high:,} tokens: {words.counted(count, 'row')}</title></rect>"
-        for place, (low, high, count) in enumerate(bars)
-    )
-    first, last = bars[0][0], bars[-1][1]
-    says = f"Row lengths from {first:,} to {last:,} tokens; the middle row has {counted.tokens_median:,}"
+def reading(name: str, progress: Progress | DownloadProgress | None, first_rows: str = "") -> str:
+    """Return how far the fetching or reading of a file has come, over its first rows (HTML)."""
+    share, says = _how_far(progress)
     return (
-        f'<svg class="histogram" viewBox="0 0 {width} {height + 2}" preserveAspectRatio="none" role="img" aria-label="{says}">'
-        f'{drawn}<line x1="0" x2="{width}" y1="{height + 1}" y2="{height + 1}" class="base"/></svg>'
-        f'<div class="histogram-axis"><span>{first:,}</span><span>tokens in a row</span><span>{last:,}</span></div>'
+        f'<section class="card reading" role="status"><h2>Reading {text(name)}</h2>'
+        f'<div class="progress" role="progressbar" aria-label="Share that is done" aria-valuenow="{share * 100:.0f}" '
+        f'aria-valuemin="0" aria-valuemax="100"><i style="width:{share * 100:.1f}%"></i></div>'
+        f'<p class="muted">{text(says)}</p>'
+        '<button type="button" class="button small" data-pick="cancel">Stop reading</button></section>'
+        f"{first_rows}"
     )
 
 
-def rows_table(page: RowsPage, chosen: int | None) -> str:
-    """Return one page of rows; the number of each is the button that X-rays it."""
-    if not page.rows:
-        return '<div class="card rows-empty"><p class="muted">No row holds these words.</p></div>'
-    heads = "".join(f'<th scope="col">{text(name)}</th>' for name in page.columns)
-    body = "".join(_table_row(cells, chosen) for cells in page.rows)
-    return f'<div class="rows-table" tabindex="0" role="region" aria-label="Rows"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _table_row(cells: Sequence[str], chosen: int | None) -> str:
-    number = cells[0]
-    pressed = str(number) == str(chosen)
-    rest = "".join(f'<td><div class="cell">{text(cell)}</div></td>' for cell in cells[1:])
-    return (
-        f'<tr class="{"chosen" if pressed else ""}" data-pick="{text(number)}"><td><button type="button" class="row-number" data-pick="{text(number)}" '
-        f'aria-pressed="{str(pressed).lower()}" aria-label="X-ray of row {text(number)}">{text(number)}</button></td>{rest}</tr>'
-    )
-
-
-def page_text(page: RowsPage, search: str) -> str:
-    """Return which rows are shown."""
-    if not page.total:
-        return "No rows"
-    found = " found" if search else ""
-    return f"{page.offset + 1:,} to {page.offset + len(page.rows):,} of {words.counted(page.total, 'row')}{found}"
-
-
-_SPECIAL = re.compile(r"<\|?[^<>\s]{1,40}\|?>")
-
-
-def xray(row: RenderedRow, number: int) -> str:
-    """Return one row as the model sees it: what it reads, what it learns to say, special tokens, and where it is cut."""
-    pieces = list(zip(row.pieces, row.trained, strict=True))[:MOST_PIECES]
-    cut = row.cut_at if row.cut_at is not None else len(row.pieces) + 1
-    spans = []
-    for place, (piece, trained) in enumerate(pieces):
-        if place == cut:
-            spans.append('<span class="cut" role="note">cut here: the rest is not learnt</span>')
-        spans.append(_piece(piece, trained, place >= cut))
-    hidden = len(row.pieces) - len(pieces)
-    more = f'<p class="help">and {hidden:,} more tokens</p>' if hidden > 0 else ""
-    learnt = sum(row.trained[:cut])
-    legend = (
-        '<p class="xray-legend"><span class="tok learnt">the model learns to say this</span><span class="tok">it only reads this</span>'
-        '<span><span class="tok special">&lt;mark&gt;</span> a mark of the chat form</span></p>'
-    )
-    aside = f'<span class="muted">{words.counted(len(row.token_ids), "token")}, {learnt:,} learnt</span>'
-    return card(
-        f'{legend}<div class="xray" tabindex="0" role="region" aria-label="Row {number} as tokens">{"".join(spans)}</div>{more}',
-        title=f"Row {number} as the model sees it", aside=aside, classes="xray-card",
-    )  # fmt: skip
-
-
-def _piece(piece: str, trained: bool, cut: bool) -> str:
-    classes = "tok" + (" learnt" if trained and not cut else "") + (" gone" if cut else "")
-    if _SPECIAL.fullmatch(piece.strip()):
-        classes += " special"
-    shown = text(piece).replace("\n", "↵\n")
-    return f'<span class="{classes}">{shown}</span>'
-
-
-def xray_waiting() -> str:
-    """Return what stands in the X-ray's place while the tokenizer is fetched."""
-    return card(
-        '<p class="help waiting-line">Preparing the X-ray…</p>', title="What the model sees", classes="xray-card"
-    )
-
-
-def no_xray() -> str:
-    """Return what stands in the X-ray's place when the tokenizer broke; the toast says how."""
-    return card("<p>This row could not be turned into tokens.</p>", title="What the model sees", classes="xray-card")
+def _how_far(progress: Progress | DownloadProgress | None) -> tuple[float, str]:
+    if progress is None:
+        return 0.0, "Opening it…"
+    if isinstance(progress, Progress):
+        return progress.share, f"{progress.rows:,} rows · {progress.share:.0%} of the file"
+    share = progress.bytes_done / max(1, progress.bytes_total)
+    done, total = words.bytes_text(progress.bytes_done), words.bytes_text(progress.bytes_total)
+    return share, f"Fetching {progress.file or 'it'}: {done} of {total}"
 
 
 def rejected(inspection: Inspection, name: str) -> str:
     """Return why a file cannot be used, with every place that was found; the dataset chosen before stays."""
+    asks = inspection.verdict is Verdict.ASK
     found = [problem for problem in inspection.problems if problem.message != inspection.message]
     lines = "".join(
         sentence(problem.message, SEVERITY[problem.severity][1], SEVERITY[problem.severity][0])
         for problem in found[:MOST_FINDINGS]
     )
     more = f'<ul class="findings">{lines}</ul>' if lines else ""
+    letters = (
+        '<p><button type="button" class="button small" data-pick="encoding:cp1252">Read it as Windows-1252</button></p>'
+        if any(problem.kind == "encoding" for problem in inspection.problems)
+        else ""
+    )
+    if asks:
+        return (
+            f'<section class="card question" role="alert"><h2>{text(name)} needs an answer {pill("Choose", "choice")}</h2>'
+            f"<p>{text(inspection.message)}</p>{more}<p>Say below what the columns hold.</p></section>"
+        )
     return (
         f'<section class="card mistake" role="alert"><h2>{text(name)} cannot be used {pill("Fix", "error")}</h2>'
-        f"<p>{text(inspection.message)}</p>{more}</section>"
+        f"<p>{text(inspection.message)}</p>{more}{letters}</section>"
     )

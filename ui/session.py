@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 import gradio as gr
 
 from engine.errors import TuningError
-from engine.types import Run
-from engine.workspace import Workspace
+from engine.types import Run, TrainingPlan
+from engine.workspace import Split, Workspace
 from ui.choices import Choices
 
 FILLED_IN_BY_THE_PLAN = ("eval_steps",)
@@ -26,6 +26,18 @@ class Session:
 
     choices: gr.State
     status_bar: gr.HTML
+
+
+def planned(workspace: Workspace, choices: Choices) -> TrainingPlan:
+    """Return the plan of these choices; a dataset must be among them.
+
+    Raises:
+        TuningError: With every reason why they cannot be trained.
+    """
+    split = Split(choices.held_out_percent, choices.held_out_seed)
+    return workspace.plan(
+        choices.technique, str(choices.dataset), choices.model, choices.overrides, choices.held_out, split
+    )
 
 
 def restored(workspace: Workspace, remembered: object = None) -> Choices:
@@ -58,25 +70,30 @@ def _still_valid(workspace: Workspace, remembered: object) -> Choices | None:
         if not all(isinstance(value, str) for value in kept.values()) or not isinstance(settings, dict):
             return None
         workspace.hyperparameters(kept["technique"], kept["model"], kept["dataset"])
-        dataset = workspace.inspection(kept["dataset"]).dataset
+        dataset = workspace.data.inspection(kept["dataset"]).dataset
     except (TuningError, KeyError):  # another workspace, or something was deleted since
         return None
     if dataset is None:
         return None
-    example = workspace.example_of(dataset)
+    example, percent = workspace.data.example_of(dataset), remembered.get("held_out_percent")
     return Choices(
-        **kept, example=example.key if example else None, dataset_name=dataset.name, dataset_rows=dataset.rows
+        **kept,
+        example=example.key if example else None,
+        dataset_name=dataset.name,
+        dataset_rows=dataset.rows,
+        held_out_percent=percent if isinstance(percent, int) and 0 <= percent <= 50 else None,
     ).with_settings({str(key): value for key, value in settings.items() if isinstance(value, str | int | float)})
 
 
 def choices_of(workspace: Workspace, run: Run) -> Choices:
     """Return what was chosen for `run`: its data, model, technique and the settings that differ from the defaults."""
     plan = run.plan
-    example = workspace.example_of(plan.dataset)
+    example = workspace.data.example_of(plan.dataset)
     held_out = plan.held_out.dataset.fingerprint if plan.held_out.dataset and plan.held_out.source == "file" else None
     chosen = Choices(
         dataset=plan.dataset.fingerprint, held_out=held_out, example=example.key if example else None, model=plan.model.id,
         technique=plan.technique, run=run.id, dataset_name=plan.dataset.name, dataset_rows=plan.dataset.rows,
+        held_out_percent=plan.held_out.percent, held_out_seed=plan.held_out.seed,
     )  # fmt: skip
     try:
         rows = workspace.hyperparameters(chosen.technique, chosen.model, chosen.dataset)

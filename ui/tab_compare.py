@@ -140,7 +140,17 @@ def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
         if shown == run.id:  # the panes keep their answers and what was measured while they were written
             return (*head, wait, run.id, *(gr.skip(),) * 7)
         labels = [views.pane_label(None, arm, run, None) for arm in ARMS]
-        return (*head, wait, run.id, *labels, views.questions(workspace.example_of(run.plan.dataset)), (), [], [], "")
+        return (
+            *head,
+            wait,
+            run.id,
+            *labels,
+            views.questions(workspace.data.example_of(run.plan.dataset)),
+            (),
+            [],
+            [],
+            "",
+        )
 
     @guarded
     def choose(run: str) -> Choices:
@@ -241,7 +251,7 @@ def _streamed(
 ) -> Iterator[Updates]:
     cleared = stops.clears(request)
     asked, compared = checked_question(question), workspace.run(run)
-    example = workspace.example_of(compared.plan.dataset)
+    example = workspace.data.example_of(compared.plan.dataset)
     earlier, turn = turns[-MOST_TURNS:], Turn(asked)
     yield _updates(compared, earlier, turn, sampling, writing=True)
     is_wanted = True

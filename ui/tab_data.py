@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gradio as gr
 
-from engine.errors import UsageError
-from engine.workspace import Workspace
+from engine.types import Dataset
+from engine.workspace import MEANINGS, Inspection, Split, Workspace, derivations_of
 from ui import data_views as views
+from ui import length_views, rows_views
+from ui.background import Background, Flags
 from ui.choices import Choices
+from ui.data_rows import Looking, RowsParts, Subject, drawing, drawn_xray, rows_layout, wire_rows
+from ui.data_sources import (
+    FIELDS,
+    Pending,
+    answered,
+    mapping_fields,
+    mapping_from,
+    meaning_called,
+    named,
+    read,
+    rejected,
+    with_example,
+    with_inspection,
+)
 from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, TOKENIZING, panel, picked
 from ui.session import Session
 
-PAGE = 50
-FILE_TYPES = [".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md"]
-LONGEST_SEARCH = 200
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What the tab is about; everything is drawn and counted anew only when this changes."""
-
-    fingerprint: str | None = None
-    held_out: str | None = None
-    model: str = ""
-    max_length: int = 0
-
-
-@dataclass(frozen=True)
-class View:
-    """Where in the rows this window looks."""
-
-    offset: int = 0
-    search: str = ""
-    row: int = 1
+FILE_TYPES = [
+    ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".xlsx", ".txt", ".md", ".gz", ".zip",
+]  # fmt: skip
+ALL_TOKENS = 10_000_000
+MOST_HELD_OUT_PERCENT = 50
+READING: Mapping[str, object] = {**QUIET, "trigger_mode": "multiple", "concurrency_limit": 8}
+"""For what reads a file: a second one may be asked for while the first is still read, which then ends."""
 
 
 @dataclass(frozen=True)
@@ -46,141 +47,355 @@ class Parts:
 
     examples: gr.HTML
     file: gr.File
+    wanted: gr.Textbox
+    get: gr.Button
+    reading: gr.HTML
     rejected: gr.HTML
     overview: gr.HTML
-    table: gr.Column
-    search: gr.Textbox
-    rows: gr.HTML
-    place: gr.HTML
-    previous: gr.Button
-    following: gr.Button
-    xray: gr.HTML
-    view: gr.State
+    columns: gr.Accordion
+    meaning: gr.Dropdown
+    fields: list[gr.Dropdown]
+    apply: gr.Button
+    held_out: gr.Accordion
+    percent: gr.Slider
+    seed: gr.Number
+    cards: gr.Row
+    findings: gr.HTML
+    lengths: gr.HTML
+    rows: RowsParts
     subject: gr.State
+    pending: gr.State
 
 
 def build(workspace: Workspace, session: Session) -> None:
     """Build the tab and wire it to the choices."""
     parts = _layout(workspace)
-    _wire_sources(workspace, session, parts)
+    flags = Flags()
+    _wire_sources(workspace, session, parts, flags)
+    _wire_columns(workspace, session, parts, flags)
+    _wire_split(session, parts)
     _wire_view(workspace, session, parts)
-    _wire_rows(workspace, parts)
+    _wire_lengths(workspace, session, parts, flags)
+    wire_rows(workspace, parts.rows, parts.subject, parts.findings)
 
 
 def _layout(workspace: Workspace) -> Parts:
     with gr.Row(elem_id="data-layout", equal_height=False):
         with gr.Column(elem_id="data-sources", scale=0, min_width=280):
             file = gr.File(label="Dataset file", file_types=FILE_TYPES, elem_id="dataset-file", height=104)
+            with gr.Accordion("From a path or the hub", open=False, elem_id="another-source"):
+                wanted = gr.Textbox(
+                    label="Path or hub name", placeholder="/path/to/rows.jsonl, or owner/name", elem_id="wanted-data",
+                    info="A file is read where it lies, of any size. A dataset of the Hugging Face hub is downloaded once.",
+                )  # fmt: skip
+                get = gr.Button("Read it", size="md", elem_id="get-data")
             examples = panel(_examples(workspace, None), elem_id="examples")
         with gr.Column(elem_id="data-view", scale=1, min_width=480):
-            rejected = panel(elem_id="rejected")
+            reading = panel(elem_id="reading")
+            refused = panel(elem_id="rejected")
+            with gr.Row(elem_id="data-settings", equal_height=False):
+                columns, meaning, fields, apply = _columns_form()
             overview = panel(views.no_dataset(), elem_id="overview")
-            with gr.Row(elem_id="rows-and-xray", equal_height=False, visible=False) as table:
-                with gr.Column(elem_id="rows-column", scale=3, min_width=360):
-                    with gr.Row(elem_id="rows-tools"):
-                        search = gr.Textbox(
-                            placeholder="Search the rows", label="Search the rows", show_label=False, container=False,
-                            elem_id="rows-search", scale=1, min_width=140,
-                        )  # fmt: skip
-                        place = panel(elem_id="rows-place")
-                        previous = gr.Button("Previous", size="sm", elem_id="rows-previous", scale=0, min_width=84)
-                        following = gr.Button("Next", size="sm", elem_id="rows-next", scale=0, min_width=64)
-                    rows = panel(elem_id="rows")
-                with gr.Column(elem_id="xray-column", scale=2, min_width=320):
-                    xray = panel(elem_id="xray")
-    view, subject = gr.State(View()), gr.State(Subject())
+            held_out, percent, seed = _split_form()
+            with gr.Row(elem_id="data-cards", equal_height=False, visible=False) as cards:
+                findings = panel(elem_id="findings")
+                lengths = gr.HTML(
+                    elem_id="lengths", padding=False, apply_default_css=False,
+                    js_on_load="luthier.lengths(element, (sent) => trigger('length', sent), (key) => trigger('pick', {key}), watch);",
+                )  # fmt: skip
+            rows = rows_layout()
     return Parts(
-        examples, file, rejected, overview, table, search, rows, place, previous, following, xray, view, subject
-    )
+        examples, file, wanted, get, reading, refused, overview, columns, meaning, fields, apply, held_out, percent, seed, cards, findings,
+        lengths, rows, gr.State(Subject()), gr.State(Pending()),
+    )  # fmt: skip
+
+
+def _columns_form() -> tuple[gr.Accordion, gr.Dropdown, list[gr.Dropdown], gr.Button]:
+    with gr.Accordion("Columns", open=False, elem_id="columns-form", visible=False) as accordion:
+        meaning = gr.Dropdown(
+            [one.title for one in MEANINGS], label="A row is", value=MEANINGS[0].title, elem_id="meaning", filterable=False,
+            info="What one row of the file holds. It decides what can be learnt from it.",
+        )  # fmt: skip
+        with gr.Row(elem_id="column-fields"):
+            fields = [
+                gr.Dropdown([], label=f"Column {place + 1}", elem_id=f"column-{place}", visible=False, min_width=150)
+                for place in range(FIELDS)
+            ]
+        apply = gr.Button("Read it so", size="sm", elem_id="columns-apply")
+    return accordion, meaning, fields, apply
+
+
+def _split_form() -> tuple[gr.Accordion, gr.Slider, gr.Number]:
+    with (
+        gr.Accordion("Held-out rows", open=False, elem_id="split-form", visible=False) as accordion,
+        gr.Row(elem_id="split-fields"),
+    ):
+        percent = gr.Slider(
+            0, MOST_HELD_OUT_PERCENT, 10, step=1, label="Share that training never sees, in percent", elem_id="split-percent",
+            info="What was learnt is measured on these rows. Labels keep their shares; equal rows stay on one side.",
+            scale=3,
+        )  # fmt: skip
+        seed = gr.Number(
+            2026, label="Seed", precision=0, minimum=0, elem_id="split-seed", info="Decides which rows.", scale=1
+        )
+    return accordion, percent, seed
 
 
 def _examples(workspace: Workspace, chosen: str | None) -> str:
-    titles = {entry.technique.key: entry.technique.title for entry in workspace.techniques()}
-    return views.examples_panel(workspace.examples(), chosen, titles)
+    return views.examples_panel(workspace.data.examples(), chosen, _titles(workspace))
 
 
-def _wire_sources(workspace: Workspace, session: Session, parts: Parts) -> None:
+def _titles(workspace: Workspace) -> dict[str, str]:
+    return {entry.technique.key: entry.technique.title for entry in workspace.techniques()}
+
+
+def _window(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _wire_sources(workspace: Workspace, session: Session, parts: Parts, flags: Flags) -> None:
+    outputs = [session.choices, parts.file, parts.reading, parts.rejected, parts.pending]
+
     @guarded
-    def choose_example(choices: Choices, event: gr.EventData) -> tuple[Choices, str]:
-        return with_example(workspace, choices, picked(event)), ""
+    def choose_example(choices: Choices, request: gr.Request, event: gr.EventData) -> tuple[object, ...]:
+        flags.raise_for(_window(request))
+        return with_example(workspace, choices, picked(event)), "", "", Pending()
 
-    @guarded
-    def take_file(path: str | None, choices: Choices) -> tuple[object, object, str]:
+    @guarded_with(lambda _: (gr.skip(), None, "", gr.skip(), gr.skip()))
+    def take_file(path: str | None, choices: Choices, request: gr.Request) -> Iterator[tuple[object, ...]]:
         if not path:
-            return gr.skip(), None, ""
-        inspection = workspace.inspect(Path(path), name=Path(path).name)
-        if inspection.dataset is None:
-            return gr.skip(), None, views.rejected(inspection, Path(path).name)
-        chosen = choices.with_dataset(
-            inspection.dataset.fingerprint,
-            name=inspection.dataset.name,
-            rows=inspection.rows,
-            held_out=None,
-            example=None,
-        )
-        return chosen.with_run(None), None, ""
+            yield gr.skip(), None, "", "", gr.skip()
+            return
+        pending = Pending(path, name=Path(path).name)
+        yield gr.skip(), None, views.reading(pending.name, None), "", pending
+        yield from _reading(workspace, choices, pending, flags, _window(request))
 
-    parts.examples.pick(choose_example, session.choices, [session.choices, parts.rejected], **QUIET)
-    parts.file.upload(take_file, [parts.file, session.choices], [session.choices, parts.file, parts.rejected], **QUIET)
+    @guarded_with(lambda _: (gr.skip(), None, "", gr.skip(), gr.skip()))
+    def get(name: str, choices: Choices, request: gr.Request) -> Iterator[tuple[object, ...]]:
+        pending = named(name)
+        yield gr.skip(), None, views.reading(pending.name, None), "", pending
+        yield from _reading(workspace, choices, pending, flags, _window(request))
 
+    @guarded_with(lambda _: (gr.skip(), None, "", gr.skip(), gr.skip()))
+    def again(
+        choices: Choices, pending: Pending, request: gr.Request, event: gr.EventData
+    ) -> Iterator[tuple[object, ...]]:
+        if pending.name and picked(event) == "encoding:cp1252":
+            yield from _reading(workspace, choices, replace(pending, encoding="cp1252"), flags, _window(request))
+        else:
+            yield (gr.skip(),) * 5
 
-def with_example(workspace: Workspace, choices: Choices, key: str) -> Choices:
-    """Return the choices with a bundled example: its rows, its held-out rows and the technique it was made for.
+    @guarded
+    def cancel(request: gr.Request, event: gr.EventData) -> None:
+        if picked(event) == "cancel":
+            flags.raise_for(_window(request))
 
-    Raises:
-        UsageError: When there is no such example.
-    """
-    example, inspection = workspace.example(key), workspace.inspect_example(key)
-    if inspection.dataset is None:
-        raise UsageError(inspection.message, where=example.title)
-    available = {entry.technique.key for entry in workspace.techniques() if entry.available}
-    technique = next((name for name in example.techniques if name in available), choices.technique)
-    chosen = choices.with_technique(technique).with_dataset(
-        inspection.dataset.fingerprint, name=example.title, rows=inspection.rows, held_out=None, example=key
+    @guarded
+    def make_other(choices: Choices, event: gr.EventData) -> object:
+        kind, _, key = picked(event).partition(":")
+        if kind != "derive" or choices.dataset is None:
+            return gr.skip()
+        return with_inspection(choices, workspace.data.derive(choices.dataset, key))
+
+    parts.examples.pick(
+        choose_example, session.choices, [session.choices, parts.reading, parts.rejected, parts.pending], **QUIET
     )
-    return chosen.with_run(None)
+    parts.file.upload(take_file, [parts.file, session.choices], outputs, **READING)
+    for asked in (parts.get.click, parts.wanted.submit):
+        asked(get, [parts.wanted, session.choices], outputs, **READING)
+    parts.rejected.pick(again, [session.choices, parts.pending], outputs, **READING)
+    parts.reading.pick(cancel, None, None, **QUIET)
+    parts.overview.pick(make_other, session.choices, session.choices, **QUIET)
+
+
+def _reading(
+    workspace: Workspace, choices: Choices, pending: Pending, flags: Flags, window: str
+) -> Iterator[tuple[object, ...]]:
+    """Show how far a file is read and its first rows, then take it, or say why not."""
+    first_rows: str | None = None
+    for step in read(workspace, pending, flags, window):
+        if not isinstance(step, Inspection):
+            if first_rows is None and pending.path:
+                first_rows = rows_views.preview_table(
+                    workspace.data.preview(Path(pending.path), encoding=pending.encoding)
+                )
+            yield gr.skip(), None, views.reading(pending.name, step, first_rows or ""), "", gr.skip()
+        elif step.dataset is None:
+            yield gr.skip(), None, "", rejected(step, pending), answered(pending, step)
+            return
+        else:
+            yield with_inspection(choices, step), None, "", "", answered(pending, step)
+            return
+    yield gr.skip(), None, "", "", gr.skip()
+
+
+def _wire_columns(workspace: Workspace, session: Session, parts: Parts, flags: Flags) -> None:
+    form = [parts.meaning, *parts.fields]
+
+    @guarded
+    def offer(pending: Pending, choices: Choices) -> tuple[object, ...]:
+        if not pending.columns:
+            return gr.update(visible=False), *((gr.skip(),) * len(form))
+        open_now = not pending.mapping
+        return gr.update(visible=True, open=open_now), *mapping_fields(pending)
+
+    @guarded
+    def other_meaning(title: str, pending: Pending) -> tuple[object, ...]:
+        return tuple(mapping_fields(pending, meaning_called(title)))
+
+    @guarded_with(lambda _: (gr.skip(), None, "", gr.skip(), gr.skip()))
+    def apply(
+        choices: Choices, pending: Pending, title: str, *sent: object, request: gr.Request
+    ) -> Iterator[tuple[object, ...]]:
+        if not pending.name:
+            yield (gr.skip(),) * 5
+            return
+        mapping = mapping_from(meaning_called(title), pending, sent)
+        yield from _reading(workspace, choices, replace(pending, mapping=mapping), flags, _window(request))
+
+    parts.pending.change(offer, [parts.pending, session.choices], [parts.columns, *form], **QUIET)
+    parts.meaning.input(other_meaning, [parts.meaning, parts.pending], form, **QUIET)
+
+    def applied(
+        choices: Choices, pending: Pending, title: str, first: object, second: object, third: object, fourth: object,
+        request: gr.Request,
+    ) -> Iterator[object]:  # fmt: skip
+        yield from apply(choices, pending, title, first, second, third, fourth, request=request)
+
+    parts.apply.click(
+        applied, [session.choices, parts.pending, *form],
+        [session.choices, parts.file, parts.reading, parts.rejected, parts.pending], **QUIET,
+    )  # fmt: skip
+
+
+def _wire_split(session: Session, parts: Parts) -> None:
+    @guarded
+    def hold_out(percent: float, seed: float | None, choices: Choices) -> object:
+        if choices.dataset is None:
+            return gr.skip()
+        share = min(MOST_HELD_OUT_PERCENT, max(0, round(float(percent))))
+        return replace(choices, held_out_percent=share, held_out_seed=max(0, int(seed or 0)), run=None)
+
+    for control in (parts.percent.release, parts.seed.submit, parts.seed.blur):
+        control(hold_out, [parts.percent, parts.seed, session.choices], session.choices, **QUIET)
 
 
 def _wire_view(workspace: Workspace, session: Session, parts: Parts) -> None:
-    @guarded
-    def draw(choices: Choices, subject: Subject, view: View) -> tuple[object, ...]:
-        wanted = _subject_of(workspace, choices)
-        if wanted == subject:
-            return (gr.skip(),) * 10
-        if wanted.fingerprint is None:
-            nothing = _examples(workspace, None), views.no_dataset(), gr.update(visible=False)
-            return (*nothing, "", "", gr.skip(), gr.skip(), "", View(), wanted)
-        if wanted.fingerprint != subject.fingerprint:
-            view = View()
-        inspection = workspace.inspection(wanted.fingerprint)
-        head = views.overview(inspection, held_out_rows(workspace, wanted), None, wanted.max_length)
-        page = _page(workspace, wanted, view)
-        shown = _examples(workspace, choices.example), head, gr.update(visible=True)
-        return (*shown, *page, views.xray_waiting(), view, wanted)
-
-    @guarded_with(lambda _: (gr.skip(), views.no_xray()))
-    def count(subject: Subject, view: View) -> tuple[object, object]:
-        if subject.fingerprint is None:
-            return gr.skip(), gr.skip()
-        counted = workspace.statistics(subject.fingerprint, subject.model, subject.max_length)
-        inspection = workspace.inspection(subject.fingerprint)
-        head = views.overview(inspection, held_out_rows(workspace, subject), counted, subject.max_length)
-        return head, _xray(workspace, subject, view)
-
     drawn = [
-        parts.examples, parts.overview, parts.table, parts.rows, parts.place, parts.previous, parts.following, parts.xray,
-        parts.view, parts.subject,
+        parts.examples, parts.overview, parts.held_out, parts.percent, parts.cards, parts.findings, parts.lengths, parts.rows.whole,
+        *parts.rows.drawn, parts.rows.xray, parts.subject,
     ]  # fmt: skip
-    session.choices.change(draw, [session.choices, parts.subject, parts.view], drawn, **QUIET)
-    parts.subject.change(
-        count, [parts.subject, parts.view], [parts.overview, parts.xray], trigger_mode="always_last", **TOKENIZING
+
+    @guarded
+    def draw(choices: Choices, subject: Subject, looking: Looking) -> tuple[object, ...]:
+        wanted = subject_of(workspace, choices)
+        if wanted == subject:
+            return (gr.skip(),) * len(drawn)
+        hidden = gr.update(visible=False)
+        if wanted.fingerprint is None:
+            nothing = _examples(workspace, None), views.no_dataset(), hidden, gr.skip(), hidden, "", "", hidden
+            return (*nothing, "", "", "", gr.skip(), gr.skip(), Looking(), "", wanted)
+        if wanted.fingerprint != subject.fingerprint:
+            looking = Looking()
+        inspection = workspace.data.inspection(wanted.fingerprint)
+        shown = gr.update(visible=True)
+        percent = gr.update(value=_percent_of(workspace, wanted))
+        head = _examples(workspace, choices.example), _head(workspace, inspection, wanted, None), shown, percent, shown
+        found = views.findings(inspection.problems, None, wanted.max_length)
+        lengths = length_views.waiting()
+        rows = drawing(workspace, wanted.fingerprint, looking)
+        return (*head, found, lengths, shown, *rows, rows_views.xray_waiting(), wanted)
+
+    session.choices.change(draw, [session.choices, parts.subject, parts.rows.looking], drawn, **QUIET)
+
+
+def _percent_of(workspace: Workspace, subject: Subject) -> int:
+    if subject.percent is not None:
+        return subject.percent
+    rows = workspace.data.dataset(str(subject.fingerprint)).rows
+    return round(100 * held_out_rows(workspace, subject) / max(1, rows))
+
+
+def _head(workspace: Workspace, inspection: Inspection, subject: Subject, profile: object) -> str:
+    misfit = _misfit(workspace, inspection.dataset, subject.technique) if inspection.dataset else ""
+    return views.overview(
+        inspection,
+        held_out_rows(workspace, subject),
+        profile,
+        subject.max_length,
+        misfit,  # type: ignore[arg-type]
     )
 
 
-def _subject_of(workspace: Workspace, choices: Choices) -> Subject:
+def _misfit(workspace: Workspace, dataset: Dataset, technique: str) -> str:
+    reason = workspace.reason_against(technique, dataset.fingerprint)
+    if reason is None:
+        return ""
+    available = [entry.technique for entry in workspace.techniques() if entry.available]
+    fitting = [one.title for one in available if dataset.dataset_type in one.dataset_types]
+    wanted = {kind for one in available if one.key == technique for kind in one.dataset_types}
+    ways = [way for way in derivations_of(dataset.dataset_type) if way.becomes in wanted]
+    return views.misfit(reason, fitting, ways)
+
+
+def _wire_lengths(workspace: Workspace, session: Session, parts: Parts, flags: Flags) -> None:
+    def counted(subject: Subject, looking: Looking, most: int, window: str) -> Iterator[tuple[object, ...]]:
+        fingerprint = str(subject.fingerprint)
+        work: Background[float, object] = Background(
+            lambda tell: workspace.data.token_profile(fingerprint, subject.model, most_rows=most, watch=tell),
+            flags.fresh(f"{window} tokens"),
+        )
+        for share in work.steps():
+            yield gr.skip(), gr.skip(), length_views.waiting(share), gr.skip()
+        if work.result is None:
+            return
+        inspection = workspace.data.inspection(fingerprint)
+        yield (
+            _head(workspace, inspection, subject, work.result),
+            views.findings(inspection.problems, work.result, subject.max_length),  # type: ignore[arg-type]
+            length_views.lengths(work.result, subject.max_length),  # type: ignore[arg-type]
+            drawn_xray(workspace, subject, looking),
+        )
+
+    @guarded_with(lambda _: (gr.skip(), gr.skip(), "", rows_views.no_xray()))
+    def count(subject: Subject, looking: Looking, request: gr.Request) -> Iterator[tuple[object, ...]]:
+        if subject.fingerprint is None:
+            yield gr.skip(), gr.skip(), "", gr.skip()
+            return
+        yield gr.skip(), gr.skip(), length_views.waiting(), gr.skip()
+        yield from counted(subject, looking, 2_000, _window(request))
+
+    @guarded
+    def count_all(
+        subject: Subject, looking: Looking, request: gr.Request, event: gr.EventData
+    ) -> Iterator[tuple[object, ...]]:
+        if subject.fingerprint is None or picked(event) != "count-all":
+            yield (gr.skip(),) * 4
+        else:
+            yield from counted(subject, looking, ALL_TOKENS, _window(request))
+
+    @guarded
+    def use(choices: Choices, subject: Subject, event: gr.EventData) -> object:
+        sent = event._data.get("length") if isinstance(event._data, dict) else None
+        if subject.fingerprint is None or not isinstance(sent, int) or not 0 < sent <= 10**6:
+            return gr.skip()
+        return choices.with_settings({**choices.overrides, "max_length": sent})
+
+    where = [parts.subject, parts.rows.looking]
+    outputs = [parts.overview, parts.findings, parts.lengths, parts.rows.xray]
+    parts.subject.change(count, where, outputs, trigger_mode="always_last", **TOKENIZING)
+    parts.lengths.pick(count_all, where, outputs, **TOKENIZING)
+    parts.lengths.length(use, [session.choices, parts.subject], session.choices, **QUIET)
+
+
+def subject_of(workspace: Workspace, choices: Choices) -> Subject:
+    """Return what the tab is about for these choices."""
     if choices.dataset is None:
         return Subject()
-    return Subject(choices.dataset, choices.held_out, choices.model, longest_row(workspace, choices))
+    return Subject(
+        choices.dataset, choices.held_out, choices.model, longest_row(workspace, choices), choices.technique,
+        choices.held_out_percent, choices.held_out_seed,
+    )  # fmt: skip
 
 
 def longest_row(workspace: Workspace, choices: Choices) -> int:
@@ -195,52 +410,6 @@ def longest_row(workspace: Workspace, choices: Choices) -> int:
 
 def held_out_rows(workspace: Workspace, subject: Subject) -> int:
     """Return how many rows training will never see: those chosen, the example's own, or a split."""
-    kept = workspace.inspection(subject.held_out).rows if subject.held_out else None
-    return workspace.held_out(str(subject.fingerprint)).rows if kept is None else kept
-
-
-def _page(workspace: Workspace, subject: Subject, view: View) -> tuple[str, str, object, object]:
-    page = workspace.rows(str(subject.fingerprint), view.offset, PAGE, view.search)
-    place = f'<p class="rows-place" role="status">{views.page_text(page, view.search)}</p>'
-    ends = view.offset + PAGE >= page.total
-    return (
-        views.rows_table(page, view.row),
-        place,
-        gr.update(interactive=view.offset > 0),
-        gr.update(interactive=not ends),
-    )
-
-
-def _xray(workspace: Workspace, subject: Subject, view: View) -> str:
-    row = workspace.xray(str(subject.fingerprint), view.row - 1, subject.model, subject.max_length)
-    return views.xray(row, view.row)
-
-
-def _wire_rows(workspace: Workspace, parts: Parts) -> None:
-    @guarded
-    def find(search: str, subject: Subject, view: View) -> tuple[object, ...]:
-        found = replace(view, search=str(search)[:LONGEST_SEARCH].strip(), offset=0)
-        return *_page(workspace, subject, found), found
-
-    def turned(by: int) -> Callable[[Subject, View], object]:
-        @guarded
-        def turn(subject: Subject, view: View) -> tuple[object, ...]:
-            moved = replace(view, offset=max(0, view.offset + by))
-            return *_page(workspace, subject, moved), moved
-
-        return turn
-
-    @guarded
-    def look(subject: Subject, view: View, event: gr.EventData) -> tuple[object, ...]:
-        number = picked(event)
-        if subject.fingerprint is None or not number.isdigit():
-            return gr.skip(), gr.skip(), gr.skip()
-        looking = replace(view, row=int(number))
-        return _xray(workspace, subject, looking), _page(workspace, subject, looking)[0], looking
-
-    paged = [parts.rows, parts.place, parts.previous, parts.following, parts.view]
-    where = [parts.subject, parts.view]
-    parts.search.change(find, [parts.search, *where], paged, trigger_mode="always_last", **QUIET)
-    parts.previous.click(turned(-PAGE), where, paged, **QUIET)
-    parts.following.click(turned(PAGE), where, paged, **QUIET)
-    parts.rows.pick(look, where, [parts.xray, parts.rows, parts.view], **TOKENIZING)
+    if subject.held_out:
+        return workspace.data.inspection(subject.held_out).rows
+    return workspace.data.held_out(str(subject.fingerprint), Split(subject.percent, subject.seed)).rows

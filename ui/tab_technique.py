@@ -15,7 +15,7 @@ from ui.choices import Choices
 from ui.forms import form, sent_settings, settings_form
 from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, TOKENIZING, panel, picked
-from ui.session import Session
+from ui.session import Session, planned
 
 LONGEST_NAME = 1_000
 
@@ -152,12 +152,13 @@ def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
         return choices.with_technique(entry.technique.key)
 
     @guarded
-    def edit(choices: Choices, event: gr.EventData) -> Choices:
-        return choices.with_settings(sent_settings(event))
+    def edit(choices: Choices, event: gr.EventData) -> tuple[object, object]:
+        edited = choices.with_settings(sent_settings(event))
+        return edited, _drawn_for(edited)
 
     @guarded
     def draw(choices: Choices, drawn: tuple[object, ...] | None) -> tuple[object, ...]:
-        wanted = (choices.technique, choices.model, choices.dataset, choices.example)
+        wanted = _drawn_for(choices)
         waiting = views.working_it_out() if choices.dataset else views.no_cost_yet()
         if wanted == drawn:
             return (gr.skip(),) * 6
@@ -177,9 +178,14 @@ def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
 
     drawn = [parts.models, parts.techniques, parts.guide, parts.settings, parts.cost, parts.drawn]
     parts.techniques.pick(choose_technique, session.choices, session.choices, **QUIET)
-    parts.settings.edit(edit, session.choices, session.choices, trigger_mode="always_last", **QUIET)
+    parts.settings.edit(edit, session.choices, [session.choices, parts.drawn], trigger_mode="always_last", **QUIET)
     changed = session.choices.change(draw, [session.choices, parts.drawn], drawn, **QUIET)
     changed.then(estimate, session.choices, parts.cost, trigger_mode="always_last", **TOKENIZING)
+
+
+def _drawn_for(choices: Choices) -> tuple[object, ...]:
+    """Return what the tab is drawn for; what is typed into its form stands there already and draws nothing anew."""
+    return choices.technique, choices.model, choices.dataset, choices.example, choices.settings
 
 
 def cost_of(workspace: Workspace, choices: Choices) -> str:
@@ -187,7 +193,7 @@ def cost_of(workspace: Workspace, choices: Choices) -> str:
     if choices.dataset is None:
         return views.no_cost_yet()
     try:
-        plan = workspace.plan(choices.technique, choices.dataset, choices.model, choices.overrides, choices.held_out)
+        plan = planned(workspace, choices)
     except TuningError as error:
         return views.mistakes(error)
     hardware = workspace.hardware()

@@ -18,7 +18,7 @@ from ui.guard import guarded, guarded_with
 from ui.live_chart import live_run
 from ui.markup import mistake
 from ui.panel import QUIET, TOKENIZING, panel, picked
-from ui.session import Session, choices_of, run_on_view
+from ui.session import Session, choices_of, planned, run_on_view
 from ui.the_way import is_comparable
 
 
@@ -84,10 +84,7 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
         if choices.dataset is None:
             raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
         try:
-            plan = workspace.plan(
-                choices.technique, choices.dataset, choices.model, choices.overrides, choices.held_out
-            )
-            run = workspace.start(plan)
+            run = workspace.start(planned(workspace, choices))
         except TuningError as error:
             start_again = gr.update(value="Start", interactive=True)
             return gr.skip(), start_again, mistake(error.sentence, title="This cannot be trained yet")

@@ -169,5 +169,55 @@ window.luthier = (() => {
     ask();
   };
 
-  return {open, settingsForm, statusBar, wantsDark};
+  // --- lengths: the line that is dragged, and what cutting there does; only a length that is used is sent ---
+  const lengths = (element, use, pick, watch) => {
+    const drawn = () => {
+      const picture = element.querySelector('.length-picture'), line = element.querySelector('[data-length]');
+      if (!picture || !line) return;
+      const effects = JSON.parse(picture.dataset.effects);
+      const svg = picture.querySelector('svg'), width = svg.viewBox.baseVal.width;
+      const button = element.querySelector('[data-use-length]');
+      const nearest = (tokens) => effects.reduce((best, effect, place) =>
+        (Math.abs(effect.length - tokens) < Math.abs(effects[best].length - tokens) ? place : best), 0);
+      const begun = nearest(Number(line.value));
+      let place = begun;
+      const show = (at) => {
+        place = Math.max(0, Math.min(effects.length - 1, at));
+        const effect = effects[place], x = width * Math.min(1, effect.place);
+        line.value = String(effect.length);
+        for (const slot of element.querySelectorAll('[data-effect]')) {
+          const value = effect[slot.dataset.effect];
+          slot.textContent = typeof value === 'number' ? value.toLocaleString('en') : value;
+        }
+        svg.querySelector('.cut-line').setAttribute('x1', x);
+        svg.querySelector('.cut-line').setAttribute('x2', x);
+        svg.querySelector('.beyond').setAttribute('x', x);
+        svg.querySelector('.beyond').setAttribute('width', Math.max(0, width - x));
+        line.setAttribute('aria-valuetext', `${effect.length} tokens: ${effect.cut} cut, ${effect.lost} with nothing to learn`);
+        if (button) button.disabled = place === begun;
+      };
+      // A press anywhere on the picture moves the line to the nearest counted length; arrows go from one to the next.
+      const under = (event) => {
+        const box = svg.getBoundingClientRect();
+        show(nearest((event.clientX - box.left) / box.width * Number(picture.dataset.ends)));
+      };
+      svg.onpointerdown = (event) => { svg.setPointerCapture(event.pointerId); under(event); };
+      svg.onpointermove = (event) => { if (event.buttons) under(event); };
+      line.oninput = () => show(nearest(Number(line.value)));
+      line.onkeydown = (event) => {
+        const by = {ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 5, PageDown: -5, Home: -1e9, End: 1e9}[event.key];
+        if (by) { event.preventDefault(); show(place + by); }
+      };
+      if (button) button.onclick = () => use({length: effects[place].length});
+      show(begun);
+    };
+    element.addEventListener('click', (event) => {
+      const button = event.target.closest('[data-pick]');
+      if (button && !button.disabled) pick(button.dataset.pick);
+    });
+    watch('value', drawn);
+    drawn();
+  };
+
+  return {lengths, open, settingsForm, statusBar, wantsDark};
 })();

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Protocol, TypeAlias, cast
 
 from engine.data.problems import Severity
 
@@ -35,6 +37,10 @@ ROLE_NAMES: dict[str, str] = {
 }
 """The words people write for a role, and the word that chat templates know."""
 
+TOOL_CALL_ROLES = frozenset({"function_call", "tool_call"})
+"""The words for a turn of the assistant that calls a tool."""
+
+_ROLES = frozenset(ROLE_NAMES.values())
 _ROLE_KEYS, _CONTENT_KEYS = ("role", "from"), ("content", "value")
 _TURN = re.compile(r"(?:^|\s*\n)\s*(Human|Assistant):[ \t]*")
 
@@ -76,7 +82,14 @@ def text_of(cells: Cells, column: str) -> str:
         raise RowUnusable(
             "missing_value", Severity.WARNING, "{column} is missing, so the row is skipped. Fill it in.", column
         )
-    raise _refuse("not_a_text", f"{{column}} holds {_described(value)}; expected a text. Put it in quotes.", column)
+    raise _refuse("not_a_text", f"{{column}} holds {_described(value)}; expected a text. {_remedy(value)}", column)
+
+
+def _remedy(value: object) -> str:
+    if isinstance(value, list | dict):
+        return "Write it as one text."
+    is_of_json = isinstance(value, bool | int | float)
+    return "Put it in quotes, or save the column as texts." if is_of_json else "Save the column as texts."
 
 
 def optional_text(cells: Cells, column: str) -> str:
@@ -106,6 +119,8 @@ def messages_of(value: object, column: str, report: Report) -> list[Message]:
         raise _refuse(
             "not_messages", f"{{column}} holds {found}; expected a list of messages with role and content.", column
         )
+    if _is_plain(value):
+        return cast("list[Message]", value)
     if not value:
         raise _refuse(
             "no_messages", "{column} is an empty list. Add a user and an assistant turn, or remove the row.", column
@@ -113,11 +128,23 @@ def messages_of(value: object, column: str, report: Report) -> list[Message]:
     return [_message(turn, number, column) for number, turn in enumerate(value, start=1)]
 
 
+def _is_plain(value: list[object]) -> bool:
+    """Whether turns stand as we write them ourselves, as nearly all do: then they are kept as they are."""
+    try:
+        for turn in cast("list[Message]", value):
+            if len(turn) != 2 or turn["role"] not in _ROLES or type(turn["content"]) is not str:
+                return False
+    except (TypeError, KeyError):  # no object, or one with other names
+        return False
+    return bool(value)
+
+
 def _parsed(text: str, column: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _refuse("not_messages", f"{{column}} is a text that is not JSON ({error}).", column) from None
+        said = str(error).partition(";")[0]  # what follows is advice for programmers
+        raise _refuse("not_messages", f"{{column}} is a text that is not JSON ({said}).", column) from None
 
 
 def _message(turn: object, number: int, column: str) -> Message:
@@ -125,11 +152,14 @@ def _message(turn: object, number: int, column: str) -> Message:
         raise _refuse(
             "not_messages", f"message {number} in {{column}} is {_described(turn)}; expected role and content.", column
         )
-    if turn.get("tool_calls") or turn.get("function_call"):
-        raise _refuse(
-            "tool_calls", f"message {number} in {{column}} calls a tool; only text turns can be used.", column
-        )
     role = next((turn[key] for key in _ROLE_KEYS if turn.get(key) is not None), None)
+    if turn.get("tool_calls") or turn.get("function_call") or (isinstance(role, str) and role in TOOL_CALL_ROLES):
+        raise _refuse(
+            "tool_calls",
+            f"message {number} in {{column}} calls a tool; tool calls are recognised but cannot be trained on yet. "
+            "Remove the row, or keep only its turns of text.",
+            column,
+        )
     if not isinstance(role, str) or role.strip().lower() not in ROLE_NAMES:
         found = "no role" if role is None else f"the role '{str(role)[:40]}'"
         raise _refuse(
@@ -161,6 +191,28 @@ def _content(content: object, number: int, column: str) -> str:
 def chat(cells: Cells, report: Report) -> CanonicalRow:
     """Messages stay messages."""
     return {"messages": messages_of(cells.get("messages"), "messages", report)}
+
+
+def chats_at_once(rows: Sequence[Mapping[str, object]], source: str) -> Sequence[CanonicalRow] | None:
+    """Canonical rows of chats that all stand as we write them ourselves; None when one does not.
+
+    Rows that are canonical already come back as they are.
+    """
+    values = [row.get(source) for row in rows]
+    if set(map(type, values)) != {list} or not all(values):
+        return None
+    turns = list(chain.from_iterable(cast("list[list[Message]]", values)))
+    if set(map(type, turns)) != {dict} or set(map(len, turns)) != {2}:
+        return None
+    try:
+        roles, types = set(map(itemgetter("role"), turns)), set(map(type, map(itemgetter("content"), turns)))
+    except (KeyError, TypeError):  # a turn with other names, or a role that is a list
+        return None
+    if not roles <= _ROLES or types != {str}:
+        return None
+    if source == "messages" and set(map(len, rows)) == {1}:
+        return cast("Sequence[CanonicalRow]", rows)
+    return [{"messages": cast("list[Message]", value)} for value in values]
 
 
 def with_system(cells: Cells, prompt: str) -> CanonicalValue:

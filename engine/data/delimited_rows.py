@@ -1,7 +1,7 @@
 """CSV and TSV: every cell stays the text that stood in the file, and every row knows its line.
 
-Knows separators (comma, semicolon, tab, bar), quotes, Excel's `sep=` line, comments before the header and files
-without one. Turns nothing into numbers, dates or missing values: `NA` and `00123` are texts.
+Knows separators (comma, semicolon, tab, bar, and rarer ones that are clear), quotes, Excel's `sep=` line, comments
+before the header and files without one. Turns nothing into numbers, dates or missing values: `NA` and `00123` are texts.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TypeAlias
 
+from engine.data.headers import is_a_name, read_header
+from engine.data.intake import MAXIMUM_COLUMNS, MAXIMUM_ROW_BYTES, Intake
 from engine.data.problems import Severity
-from engine.data.table import MAXIMUM_COLUMNS, MAXIMUM_ROW_BYTES, Table, TableBuilder
 from engine.data.text_lines import Line, read_lines
 
 _SEPARATORS = (",", ";", "\t", "|")
+_RARE_SEPARATORS = ("\x1f", "^", "~", ":")  # the last is also a sign of prose
+_UNEVEN = 0.5  # below it, the usual separators cut the lines at random places
 _SAMPLE_LINES = 50
-_NAME = re.compile(r"[^\W\d][\w .\-/()]{0,60}", re.UNICODE)
 
 Record: TypeAlias = tuple[int, list[str]]
 """Line at which the record begins, and its cells."""
@@ -41,29 +43,30 @@ class _Numbered:
         return text
 
 
-def read_delimited(path: Path, separator: str | None = None) -> Table:
+def read_delimited(path: Path, intake: Intake, separator: str | None = None) -> None:
     """Read a file of separated values.
 
     Args:
         path: The file.
+        intake: Takes the rows and the problems.
         separator: The separator, where the file's name decides it; None lets the first lines decide.
     """
-    builder = TableBuilder(path.name, "tsv" if separator == "\t" else "csv")
-    lines = read_lines(path, builder)
+    intake.file_format = "tsv" if separator == "\t" else "csv"
+    lines = read_lines(path, intake)
     sample = list(islice(lines, _SAMPLE_LINES))
     sample, named = _without_separator_line(sample)
-    sample = _without_comments(sample, builder)
+    sample = _without_comments(sample, intake)
     separator = named or separator or likely_separator([text for _, text in sample])
-    records = _records(chain(sample, lines), separator, builder)
+    records = _records(chain(sample, lines), separator, intake)
     header = next(records, None)
     if header is not None:
-        _read_body(builder, header, records)
-    return builder.build(_columns_of(builder, header[1]) if header and not builder.log.has_errors else ())
+        intake.columns = tuple(name.strip() for name in header[1])
+        _read_body(intake, header, records)
 
 
-def read_tab_separated(path: Path) -> Table:
+def read_tab_separated(path: Path, intake: Intake) -> None:
     """Read a file of values separated by tabs."""
-    return read_delimited(path, "\t")
+    read_delimited(path, intake, "\t")
 
 
 def _without_separator_line(sample: list[Line]) -> tuple[list[Line], str | None]:
@@ -72,12 +75,12 @@ def _without_separator_line(sample: list[Line]) -> tuple[list[Line], str | None]
     return (sample[1:], found[1]) if found else (sample, None)
 
 
-def _without_comments(sample: list[Line], builder: TableBuilder) -> list[Line]:
+def _without_comments(sample: list[Line], intake: Intake) -> list[Line]:
     """Take away comment lines before the header, and ask whether that was right."""
     comments = [number for number, text in sample if text.startswith("#")]
     leading = next((index for index, (_, text) in enumerate(sample) if not text.startswith("#")), len(sample))
     if comments and 0 < leading < len(sample):
-        builder.line_problem(
+        intake.line_problem(
             comments[0],
             "comment_before_header",
             Severity.CHOICE,
@@ -90,14 +93,27 @@ def _without_comments(sample: list[Line], builder: TableBuilder) -> list[Line]:
 
 def likely_separator(lines: Sequence[str]) -> str:
     """Return the separator that cuts the lines into the most even records; a comma when none does."""
-
-    def evenness(separator: str) -> tuple[float, int]:
-        records = [record for record in _tried(lines[:_SAMPLE_LINES], separator) if record]
-        width = len(records[0]) if records else 0
-        return (sum(len(record) == width for record in records) / len(records), width) if width > 1 else (0.0, 0)
-
     csv.field_size_limit(MAXIMUM_ROW_BYTES)
-    return max(_SEPARATORS, key=evenness)
+    sample = lines[:_SAMPLE_LINES]
+    usual = max(_SEPARATORS, key=lambda separator: _evenness(sample, separator))
+    if _evenness(sample, usual)[0] > _UNEVEN:
+        return usual
+    return next((rare for rare in _RARE_SEPARATORS if _clearly_separates(sample, rare)), usual)
+
+
+def _evenness(lines: Sequence[str], separator: str) -> tuple[float, int]:
+    """The part of the records that are as long as the first one, and its length; nothing when it is one cell."""
+    records = [record for record in _tried(lines, separator) if record]
+    width = len(records[0]) if records else 0
+    return (sum(len(record) == width for record in records) / len(records), width) if width > 1 else (0.0, 0)
+
+
+def _clearly_separates(lines: Sequence[str], separator: str) -> bool:
+    """Whether all of several records are equally long and begin with names; in prose, a space follows the sign."""
+    records = [record for record in _tried(lines, separator) if record]
+    prose = any(cell.startswith(" ") for record in records for cell in record[1:])
+    even = len(records) > 1 and len({len(record) for record in records}) == 1 < len(records[0])
+    return even and not prose and all(is_a_name(cell.strip()) for cell in records[0])
 
 
 def _tried(lines: Sequence[str], separator: str) -> Iterator[list[str]]:
@@ -106,7 +122,7 @@ def _tried(lines: Sequence[str], separator: str) -> Iterator[list[str]]:
         yield from csv.reader(lines, delimiter=separator)
 
 
-def _records(lines: Iterator[Line], separator: str, builder: TableBuilder) -> Iterator[Record]:
+def _records(lines: Iterator[Line], separator: str, intake: Intake) -> Iterator[Record]:
     csv.field_size_limit(MAXIMUM_ROW_BYTES)  # the default refuses a cell beyond 131,072 characters
     numbered = _Numbered(lines)
     reader = csv.reader(numbered, delimiter=separator, strict=True, skipinitialspace=False)
@@ -117,13 +133,13 @@ def _records(lines: Iterator[Line], separator: str, builder: TableBuilder) -> It
         except StopIteration:
             return
         except csv.Error as error:
-            _log_syntax(builder, before + 1, numbered.number, str(error))
+            _log_syntax(intake, before + 1, numbered.number, str(error))
             continue
         if cells:
             yield before + 1 if before else numbered.number, cells
 
 
-def _log_syntax(builder: TableBuilder, first: int, last: int, said: str) -> None:
+def _log_syntax(intake: Intake, first: int, last: int, said: str) -> None:
     advice = {
         "unexpected end of data": "a quoted cell is never closed, up to the end of the file. Close the quote",
         "new-line character": "a carriage return stands alone outside quotes. Save the file with one kind of line end",
@@ -132,66 +148,32 @@ def _log_syntax(builder: TableBuilder, first: int, last: int, said: str) -> None
     text = next((words for start, words in advice.items() if said.startswith(start)), None)
     text = text or f"the quotes do not fit ({said}). Write a quote inside a quoted cell twice"
     place = f" (read up to line {last})" if last > first else ""
-    builder.line_problem(first, "quotes", Severity.ERROR, f"{text}{place}.")
+    intake.line_problem(first, "quotes", Severity.ERROR, f"{text}{place}.")
 
 
-def _columns_of(builder: TableBuilder, header: Sequence[str]) -> tuple[str, ...]:
-    return tuple(builder.rows[0]) if builder.rows else tuple(name.strip() for name in header)
-
-
-def _read_body(builder: TableBuilder, header: Record, records: Iterator[Record]) -> None:
-    line, names = header[0], [name.strip() for name in header[1]]
-    if len(names) > MAXIMUM_COLUMNS:
-        builder.add_row(dict.fromkeys(names), line)
+def _read_body(intake: Intake, header: Record, records: Iterator[Record]) -> None:
+    if len(header[1]) > MAXIMUM_COLUMNS:
         return
     first = next(records, None)
     rows = chain([first] if first else [], records)
-    if not _looks_like_header(names, first[1] if first else None):
-        builder.line_problem(
-            line,
-            "no_header",
-            Severity.CHOICE,
-            f"the first line looks like data, not like a header (it begins with '{names[0][:40]}'), so it was read as a "
-            "row. Say which column holds what, or add a header such as prompt,completion.",
-        )
-        rows = chain([header], rows)
-        names = [f"column {number}" for number in range(1, len(names) + 1)]
-    elif not _names_are_unique(builder, line, names):
+    found = read_header(*header, first[1] if first else None, intake)
+    if found is None:
         return
-    for number, cells in rows:
-        if len(cells) == len(names):
-            builder.add_row(dict(zip(names, cells, strict=True)), number)
+    intake.columns = found.names
+    for number, cells in chain([header], rows) if found.is_a_row else rows:
+        if len(cells) == len(found.names) and found.is_repeated(cells, number, intake):
+            continue
+        if len(cells) == len(found.names):
+            intake.add_row(dict(zip(found.names, cells, strict=True)), number, sum(map(len, cells)))
         else:
-            _log_ragged(builder, number, len(cells), len(names))
+            _log_ragged(intake, number, len(cells), len(found.names))
+        if not intake.goes_on:
+            return
 
 
-def _looks_like_header(names: Sequence[str], first: Sequence[str] | None) -> bool:
-    named = [name for name in names if name]
-    if first is None:
-        return True
-    plausible = all(_NAME.fullmatch(name) or name.startswith("<") for name in named)
-    numbers = any(re.fullmatch(r"[-+\d.,]+", name) for name in named)
-    return bool(named) and plausible and not numbers
-
-
-def _names_are_unique(builder: TableBuilder, line: int, names: Sequence[str]) -> bool:
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is None:
-        return True
-    builder.line_problem(
-        line,
-        "duplicate_column",
-        Severity.ERROR,
-        f"the column '{twice}' stands twice in the header. Rename one of them.",
-        column=twice,
-    )
-    return False
-
-
-def _log_ragged(builder: TableBuilder, line: int, found: int, expected: int) -> None:
-    builder.line_problem(
-        line,
-        "cell_count",
-        Severity.ERROR,
-        f"found {found} cells where the header has {expected}. A cell that holds the separator needs double quotes.",
-    )
+def _log_ragged(intake: Intake, line: int, found: int, expected: int) -> None:
+    advice = "A cell that holds the separator needs double quotes."
+    if found < expected:
+        advice = "Write the others too, if only as empty cells; a cell over several lines needs double quotes."
+    said = f"found {found} {'cell' if found == 1 else 'cells'} where the header has {expected}. {advice}"
+    intake.line_problem(line, "cell_count", Severity.ERROR, said)

@@ -43,6 +43,13 @@ VERDICT_OF_SEVERITY: dict[Severity, Verdict] = {
 _GRAVITY = {severity: order for order, severity in enumerate(VERDICT_OF_SEVERITY)}
 
 
+def sayable(text: str) -> str:
+    """The text with a replacement character for whatever cannot be printed, such as bytes in a file's name."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing a person should know about a file.
@@ -54,6 +61,7 @@ class Problem:
         row: The row in the file, from 1.
         column: The column of the file.
         count: How many places this problem stands for.
+        example: The row among the usable ones, from 1, at which it can be looked at.
     """
 
     kind: str
@@ -63,6 +71,11 @@ class Problem:
     row: int | None = None
     column: str | None = None
     count: int = 1
+    example: int | None = None
+
+    def __post_init__(self) -> None:
+        """Keep the message printable, whatever names of files and columns stand in it."""
+        object.__setattr__(self, "message", sayable(self.message))
 
     def to_json(self) -> dict[str, str | int | None]:
         """The problem as the command line prints it."""

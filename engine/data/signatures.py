@@ -10,13 +10,13 @@ import re
 
 SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (rb"PAR1", "parquet", "a Parquet file"),
-    (rb"ARROW1|\xff\xff\xff\xff", "arrow", "an Arrow file"),
+    (rb"ARROW1\x00\x00|\xff\xff\xff\xff", "arrow", "an Arrow file"),
     (rb"%PDF-", "pdf", "a PDF document"),
     (rb"\x89PNG\r\n", "image", "a PNG image"),
     (rb"\xff\xd8\xff", "image", "a JPEG image"),
     (rb"GIF8[79]a", "image", "a GIF image"),
     (rb"RIFF....WEBP", "image", "a WebP image"),
-    (rb"PK\x03\x04(?=.{26}(?:\[Content_Types\]|xl/|_rels/|docProps/))", "xlsx", "an Excel workbook or Office document"),
+    (rb"PK\x03\x04(?=.{26}(?:\[Content_Types\]|xl/|_rels/|docProps/))", "office", "an Office document"),
     (rb"PK\x03\x04|PK\x05\x06", "zip", "a zip archive"),
     (rb"\x1f\x8b", "gzip", "a gzip archive"),
     (rb"BZh[1-9]", "bzip2", "a bzip2 archive"),
@@ -24,7 +24,7 @@ SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (rb"7z\xbc\xaf", "7z", "a 7-Zip archive"),
     (rb"\x28\xb5\x2f\xfd", "zstd", "a Zstandard archive"),
     (rb"Rar!", "rar", "a RAR archive"),
-    (rb"\xd0\xcf\x11\xe0", "ole", "an old Excel or Word document"),
+    (rb"\xd0\xcf\x11\xe0", "ole", "an old Excel or Word document, or one that is protected by a password"),
     (rb"SQLite format 3\x00", "sqlite", "an SQLite database"),
     (rb"\x80[\x02-\x05][\x8a-\x95c}\]()]", "pickle", "a Python pickle, which can run code when opened"),
     (rb"\x7fELF|MZ[\x00-\xff]{2}\x00", "program", "a program"),
@@ -40,17 +40,17 @@ SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
 )
 """Pattern at the start of the file, kind, and what to call it. The first match counts."""
 
-READ_KINDS = "JSON Lines (.jsonl), JSON (.json), CSV, TSV, Parquet, plain text (.txt) and Markdown (.md)"
+READ_KINDS = (
+    "JSON Lines (.jsonl), JSON (.json), CSV, TSV, Parquet, Arrow (.arrow, .feather), Excel workbooks (.xlsx), "
+    "plain text (.txt) and Markdown (.md), also packed as .gz or .zip"
+)
 
 UNREAD_SUFFIXES: dict[str, str] = {
-    ".xlsx": "Excel workbooks (.xlsx) are not read. Save the sheet as CSV.",
-    ".xls": "Excel workbooks (.xls) are not read. Save the sheet as CSV.",
-    ".ods": "Spreadsheets (.ods) are not read. Save the sheet as CSV.",
-    ".arrow": "Arrow files (.arrow) are not read. Save the table as Parquet.",
-    ".feather": "Feather files (.feather) are not read. Save the table as Parquet.",
-    ".zip": "Archives (.zip) are not read. Unpack the file first.",
-    ".gz": "Archives (.gz) are not read. Unpack the file first.",
+    ".xls": "Old Excel workbooks (.xls) are not read. Save the workbook as .xlsx, or the sheet as CSV.",
+    ".xlsb": "Binary Excel workbooks (.xlsb) are not read. Save the workbook as .xlsx, or the sheet as CSV.",
+    ".ods": "Spreadsheets (.ods) are not read. Save the sheet as .xlsx or CSV.",
     ".tar": "Archives (.tar) are not read. Unpack the file first.",
+    ".tgz": "Archives (.tgz) are not read. Unpack the file first.",
     ".zst": "Archives (.zst) are not read. Unpack the file first.",
     ".pkl": "Pickles (.pkl) can run code when opened, so they are never opened. Save the rows as JSON Lines.",
     ".pickle": "Pickles (.pickle) can run code when opened, so they are never opened. Save the rows as JSON Lines.",

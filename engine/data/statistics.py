@@ -12,7 +12,7 @@ from statistics import median_low
 from typing import TYPE_CHECKING
 
 from engine.data.chat_format import encoded_rows
-from engine.data.checks import row_digest
+from engine.data.checks import row_key
 from engine.data.clean_copy import iterate_rows
 from engine.types import Dataset, DatasetType
 
@@ -78,8 +78,8 @@ def dataset_statistics(
         lengths.append(len(encoded.token_ids))
         trained_tokens += trained
         without_target += trained == 0
-    digests = {row_digest(row) for row in iterate_rows(dataset)}
-    overlap = sum(row_digest(row) in digests for row in iterate_rows(held_out)) if held_out else 0
+    digests = {row_key(row) for row in iterate_rows(dataset)}
+    overlap = sum(row_key(row) in digests for row in iterate_rows(held_out)) if held_out else 0
     ordered = sorted(lengths) or [0]
     return DatasetStatistics(
         tokens_min=ordered[0],

@@ -5,41 +5,43 @@ Knows blank lines and sizes. Cuts at line ends only, and changes no character in
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from engine.data.table import Table, TableBuilder
+from engine.data.intake import Intake
 from engine.data.text_lines import Line, read_lines
 
 TARGET_CHARACTERS = 1_000  # about 250 tokens: several rows fit a batch on any machine
-SMALL_FILE_CHARACTERS = 20 * TARGET_CHARACTERS  # below it, joining paragraphs would leave a handful of rows
+SMALL_FILE_BYTES = 20 * TARGET_CHARACTERS  # below it, joining paragraphs would leave a handful of rows
 
 Block: TypeAlias = list[Line]
 
 
-def read_text(path: Path) -> Table:
+def read_text(path: Path, intake: Intake) -> None:
     """Read text as rows: paragraphs, joined up to about 1,000 characters when the file is long enough."""
-    builder = TableBuilder(path.name, "text")
-    blocks = [part for block in _paragraphs(list(read_lines(path, builder))) for part in _cut_at_lines(block)]
-    characters = sum(len(text) for block in blocks for _, text in block)
-    for block in _joined(blocks) if characters > SMALL_FILE_CHARACTERS else blocks:
-        builder.add_row({"text": "".join(text for _, text in block).strip("\r\n")}, block[0][0])
-    return builder.build()
+    intake.file_format = "text"
+    blocks: Iterator[Block] = (part for block in _paragraphs(read_lines(path, intake)) for part in _cut_at_lines(block))
+    for block in _joined(blocks) if path.stat().st_size > SMALL_FILE_BYTES else blocks:
+        text = "".join(text for _, text in block).strip("\r\n")
+        intake.add_row({"text": text}, block[0][0], len(text))
+        if not intake.goes_on:
+            return
 
 
-def _paragraphs(lines: list[Line]) -> list[Block]:
+def _paragraphs(lines: Iterable[Line]) -> Iterator[Block]:
     """Cut at blank lines; the blank lines stay at the end of the paragraph before them."""
-    blocks: list[Block] = []
+    block: Block = []
     blank = True
     for number, text in lines:
-        if text.strip():
-            if blank:
-                blocks.append([])
-            blocks[-1].append((number, text))
-        elif blocks:
-            blocks[-1].append((number, text))
+        if text.strip() and blank and block:
+            yield block
+            block = []
+        if text.strip() or block:
+            block.append((number, text))
         blank = not text.strip()
-    return blocks
+    if block:
+        yield block
 
 
 def _cut_at_lines(block: Block) -> list[Block]:
@@ -55,15 +57,14 @@ def _cut_at_lines(block: Block) -> list[Block]:
     return parts
 
 
-def _joined(blocks: list[Block]) -> list[Block]:
-    joined: list[Block] = []
+def _joined(blocks: Iterable[Block]) -> Iterator[Block]:
+    joined: Block = []
     size = 0
     for block in blocks:
         length = sum(len(text) for _, text in block)
-        if joined and size + length <= TARGET_CHARACTERS:
-            joined[-1] = joined[-1] + block
-            size += length
-        else:
-            joined.append(block)
-            size = length
-    return joined
+        if joined and size + length > TARGET_CHARACTERS:
+            yield joined
+            joined, size = [], 0
+        joined, size = joined + block, size + length
+    if joined:
+        yield joined

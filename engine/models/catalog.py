@@ -7,20 +7,25 @@ stands in `hub.py`; this module touches no network.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import ModelError
+from engine.hub_ids import RepositoryKind, is_hub_id, repository_folder
 from engine.models.folder import describe_folder
 from engine.types import PretrainedModel
 
-__all__ = ["STARTER", "Catalog", "check_hub_id", "describe_folder", "hub_folder", "is_hub_id"]
+__all__ = ["MODELS", "STARTER", "Catalog", "describe_folder", "hub_folder", "is_hub_id"]
 
 STARTER = "starter"
 STARTER_TITLE = "Starter model (small world, for learning the tool)"
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+MODELS = RepositoryKind(
+    noun="model",
+    error=ModelError,
+    example="HuggingFaceTB/SmolLM2-135M-Instruct",
+    without_hub="use the starter model or a local folder",
+)
 
 
 def _known(
@@ -51,39 +56,13 @@ KNOWN_HUB_MODELS = (
 """Small models with a licence and a chat template, smallest first; figures from their configurations on the hub."""
 
 
-def is_hub_id(text: str) -> bool:
-    """Tell whether a text has the form of a hub id, `organisation/name`.
-
-    Source: huggingface_hub, utils/_validators.py, `validate_repo_id`.
-    """
-    return (
-        bool(HUB_ID.fullmatch(text)) and "--" not in text and ".." not in text and not text.endswith((".git", ".", "-"))
-    )
-
-
-def check_hub_id(text: str) -> str:
-    """Return a hub id that may become part of a path.
-
-    Raises:
-        ModelError: When the text is no hub id.
-    """
-    if not is_hub_id(text):
-        raise ModelError(
-            "this is not the id of a model on the hub",
-            found=repr(text[:120]),
-            expected="organisation/name, such as HuggingFaceTB/SmolLM2-135M-Instruct",
-            next_step="Copy the id from the top of the model's page.",
-        )
-    return text
-
-
 def hub_folder(hub_id: str, models_directory: Path) -> Path:
     """Say where a hub model is kept.
 
     Raises:
         ModelError: When the text is no hub id.
     """
-    return models_directory / check_hub_id(hub_id).replace("/", "--")
+    return repository_folder(hub_id, models_directory, MODELS)
 
 
 class Catalog:

@@ -76,7 +76,7 @@ def diagnose(directory: Path) -> dict[str, object]:
         The answer of `doctor`: "ok", "device", "versions" and "problems", each with "what", "next_step" and "blocking".
         Only blocking problems make "ok" false; without the hub, for example, the starter model still works.
     """
-    from engine.models.hub import hub_answers  # noqa: PLC0415 - brings the network library
+    from engine.hub_files import hub_answers  # noqa: PLC0415 - brings the network library
 
     versions = {"python": platform.python_version(), **{name: _version(name) for name in (*NEEDED, *OPTIONAL)}}
     hardware = detect_hardware(directory) if versions["torch"] else host_hardware(directory)

@@ -38,7 +38,7 @@ def test_an_example_shows_its_rows_figures_and_what_the_model_learns_to_say(wind
     page = window.page
     choose_example(page)
     expect(page.get_by_role("region", name="Rows", exact=True).get_by_role("row")).to_have_count(51)
-    expect(page.locator("#overview .histogram")).to_be_visible()
+    expect(page.locator("#lengths .histogram")).to_be_visible()
     expect(page.locator(".xray .tok.special").first).to_contain_text("<|")
     expect(page.locator("#the-way")).to_contain_text(EXAMPLE)
 

@@ -24,7 +24,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def shop_plan(workspace: Workspace, **settings: int) -> TrainingPlan:
-    dataset = workspace.inspect_example("shop").dataset
+    dataset = workspace.data.inspect_example("shop").dataset
     assert dataset
     return workspace.plan("lora", dataset.fingerprint, "starter", settings)
 
@@ -38,8 +38,8 @@ def wait_for(condition: object, seconds: float = 120) -> None:
 
 def test_every_technique_of_an_example_plans_with_its_defaults(workspace: Workspace) -> None:
     planned = 0
-    for example in workspace.examples():
-        dataset = workspace.inspect_example(example.key).dataset
+    for example in workspace.data.examples():
+        dataset = workspace.data.inspect_example(example.key).dataset
         assert dataset and dataset.dataset_type == example.dataset_type
         for technique in example.techniques:
             plan = workspace.plan(technique, dataset.fingerprint, "starter", {})
@@ -49,9 +49,9 @@ def test_every_technique_of_an_example_plans_with_its_defaults(workspace: Worksp
 
 
 def test_an_examples_own_settings_are_the_defaults_on_the_starter(workspace: Workspace) -> None:
-    dataset = workspace.inspect_example("shop").dataset
+    dataset = workspace.data.inspect_example("shop").dataset
     assert dataset
-    wanted = workspace.example("shop").settings["lora"]
+    wanted = workspace.data.example("shop").settings["lora"]
     shown = {row.key: row.default for row in workspace.hyperparameters("lora", "starter", dataset.fingerprint)}
     assert {key: shown[key] for key in wanted} == dict(wanted)
 
@@ -59,7 +59,7 @@ def test_an_examples_own_settings_are_the_defaults_on_the_starter(workspace: Wor
 def test_a_file_of_ones_own_is_split_in_the_same_way_each_time(workspace: Workspace, tmp_path: Path) -> None:
     file = tmp_path / "own.jsonl"
     file.write_text("".join(json.dumps({"prompt": f"q{n}", "completion": f"a{n}"}) + "\n" for n in range(40)))
-    dataset = workspace.inspect(file).dataset
+    dataset = workspace.data.inspect(file).dataset
     assert dataset
     first, second = (workspace.plan("lora", dataset.fingerprint, "starter", {}).held_out for _ in range(2))
     assert first == second
@@ -67,8 +67,8 @@ def test_a_file_of_ones_own_is_split_in_the_same_way_each_time(workspace: Worksp
 
 
 def test_rows_that_the_technique_cannot_learn_from_are_refused_in_words(workspace: Workspace) -> None:
-    preference = next(e for e in workspace.examples() if e.dataset_type is DatasetType.PREFERENCE)
-    dataset = workspace.inspect_example(preference.key).dataset
+    preference = next(e for e in workspace.data.examples() if e.dataset_type is DatasetType.PREFERENCE)
+    dataset = workspace.data.inspect_example(preference.key).dataset
     assert dataset
     assert "better and a worse" in str(workspace.reason_against("lora", dataset.fingerprint))
     with pytest.raises(PlanError, match="better and a worse"):
@@ -78,14 +78,14 @@ def test_rows_that_the_technique_cannot_learn_from_are_refused_in_words(workspac
 @pytest.mark.parametrize("name", ["", "..", "../../etc", "0" * 64, "x" * 64])
 def test_an_unknown_dataset_is_one_sentence(workspace: Workspace, name: str) -> None:
     with pytest.raises((UsageError, DataError)):
-        workspace.rows(name)
+        workspace.data.rows(name)
 
 
 def test_a_page_of_rows_has_at_most_a_hundred(workspace: Workspace) -> None:
-    dataset = workspace.inspect_example("shop").dataset
+    dataset = workspace.data.inspect_example("shop").dataset
     assert dataset
-    assert len(workspace.rows(dataset.fingerprint, 0, 10_000).rows) == 100
-    assert workspace.rows(dataset.fingerprint, 10**9).rows == ()
+    assert len(workspace.data.rows(dataset.fingerprint, limit=10_000).rows) == 100
+    assert workspace.data.rows(dataset.fingerprint, offset=10**9).rows == ()
 
 
 def test_start_pressed_twice_or_in_two_windows_starts_one_run_and_stop_keeps_a_checkpoint(workspace: Workspace) -> None:

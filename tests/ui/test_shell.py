@@ -11,10 +11,10 @@ from engine.errors import UsageError
 from engine.workspace import Workspace
 from ui import guard
 from ui.choices import Choices
+from ui.data_sources import with_example
 from ui.panel import picked
 from ui.session import restored, to_remember
 from ui.shell import TABS, build_app, launch_options
-from ui.tab_data import with_example
 from ui.tab_technique import cost_of
 from ui.tab_train import answer
 

@@ -20,8 +20,23 @@ from engine.types import (
     RunStatus,
     TrainingPlan,
 )
-from engine.workspace import DatasetStatistics, Inspection, Problem, RowsPage, SeriesDelta, Severity, Verdict
-from ui import compare_views, data_views, technique_views, train_views
+from engine.workspace import (
+    ColumnFacts,
+    Derivation,
+    Inspection,
+    LengthEffect,
+    Problem,
+    Progress,
+    RowsPage,
+    RowsView,
+    SeriesDelta,
+    Severity,
+    Side,
+    TokenProfile,
+    Verdict,
+    Xray,
+)
+from ui import compare_views, data_views, length_views, rows_views, technique_views, train_views
 from ui.choices import Choices
 from ui.markup import text
 from ui.status_bar import train_text
@@ -39,10 +54,15 @@ PLAN = TrainingPlan(
 )  # fmt: skip
 RUN = Run("run-1", EVIL, RunStatus.RUNNING, PLAN, Path("/r"), created=0.0, step=3, steps=30)
 FAILED = replace(RUN, status=RunStatus.FAILED, error={"what": EVIL, "where": EVIL, "next_step": EVIL})
-STATISTICS = DatasetStatistics(
-    tokens_min=3, tokens_median=9, tokens_p95=20, tokens_max=30, tokens_total=200, trained_tokens=80, truncated_rows=2,
-    rows_without_target=1, duplicates=4, train_validation_overlap=1, histogram=((3, 16, 12), (17, 30, 8)),
+PROFILE = TokenProfile(
+    rows=20, counted=10, edges=(0, 16, 32), totals=(6, 4), prompts=(10, 0), answers=(9, 1),
+    effects=(LengthEffect(16, 2, 1, 150, 60, 7, 0.2), LengthEffect(30, 0, 0, 200, 80, 10, 0.1)), longest=((3, 30),),
+    answer_ends_with=EVIL,
 )  # fmt: skip
+COLUMNS = (
+    ColumnFacts(EVIL, bins=((0, 9, 12), (10, 19, 8))),
+    ColumnFacts("label", classes=((EVIL, 3), ("b", 2)), other_classes=1, empty=1),
+)
 INSPECTION = Inspection(
     DATASET, Verdict.ACCEPT, (Problem(EVIL, Severity.WARNING, EVIL),), 20, (EVIL,), "jsonl", EVIL
 )  # fmt: skip
@@ -50,12 +70,24 @@ PAGE = RowsPage(("row", EVIL), (("1", EVIL), ("2", EVIL)), 0, 20)
 RENDERED = SimpleNamespace(
     text=EVIL, token_ids=(1, 2, 3), trained=(False, True, True), pieces=("<|user|>", EVIL, "end"), cut_at=2, raw=False
 )
+ONE_SIDE = Xray((Side("", RENDERED),))
+PAIR = Xray((Side("chosen", RENDERED, (False, True, False)), Side("rejected", RENDERED, (False, False, False))))
+DERIVATION = Derivation(
+    "x", EVIL, EVIL, DatasetType.PREFERENCE, DatasetType.PROMPT_COMPLETION, lambda row: iter([{}])
+)  # fmt: skip
 
 DRAWN = {
-    "overview": data_views.overview(INSPECTION, 2, STATISTICS, 1024),
-    "rows": data_views.rows_table(PAGE, 1),
-    "xray": data_views.xray(RENDERED, 1),
+    "overview": data_views.overview(INSPECTION, 2, PROFILE, 1024),
+    "findings": data_views.findings(INSPECTION.problems, PROFILE, 16),
+    "misfit": data_views.misfit(EVIL, [EVIL], [DERIVATION]),
+    "reading": data_views.reading(EVIL, Progress(3, 0.5)),
+    "rows": rows_views.rows_table(PAGE, 1, COLUMNS),
+    "ways": rows_views.views_bar(RowsView(column=EVIL, value=EVIL), 3),
+    "lengths": length_views.lengths(PROFILE, 16),
+    "xray": rows_views.xray(ONE_SIDE, 1),
+    "xray of a pair": rows_views.xray(PAIR, 1),
     "rejected": data_views.rejected(INSPECTION, EVIL),
+    "asked": data_views.rejected(replace(INSPECTION, verdict=Verdict.ASK), EVIL),
     "models": technique_views.models_panel([MODEL], EVIL),
     "hub models": technique_views.hub_models_panel([replace(MODEL, path=None)]),
     "refused": technique_views.refused(EVIL),
@@ -84,12 +116,12 @@ def test_text_is_safe_inside_quoted_attributes_too() -> None:
 
 
 def test_the_xray_tells_learnt_read_special_and_cut_apart() -> None:
-    drawn = data_views.xray(RENDERED, 1)
+    drawn = rows_views.xray(ONE_SIDE, 1)
     assert 'class="tok special"' in drawn
     assert 'class="tok learnt"' in drawn
     assert 'class="tok gone"' in drawn
     assert "cut here" in drawn
-    assert "1 learnt" in drawn
+    assert "1 learnt, cut at 2" in drawn
 
 
 def test_problems_are_named_by_a_word_and_the_worst_stands_first() -> None:
@@ -100,10 +132,29 @@ def test_problems_are_named_by_a_word_and_the_worst_stands_first() -> None:
     assert "Note" in drawn
 
 
-def test_figures_of_the_rows_become_sentences() -> None:
-    drawn = data_views.findings_list([], STATISTICS, 1024)
-    assert "2 rows longer than 1,024 tokens will be cut" in drawn
-    assert "1 row with nothing to learn" in drawn
+def test_what_a_length_costs_becomes_sentences() -> None:
+    drawn = data_views.findings_list([], PROFILE, 16)
+    assert "4 rows longer than 16 tokens will be cut" in drawn
+    assert "2 rows with nothing to learn" in drawn
+
+
+def test_a_sample_is_said_to_be_one_and_can_be_counted_whole() -> None:
+    drawn = length_views.lengths(PROFILE, 16)
+    assert "Counted on 10 of 20 rows" in drawn and 'data-pick="count-all"' in drawn
+    assert "count-all" not in length_views.lengths(replace(PROFILE, rows=10), 16)
+
+
+def test_what_differs_between_the_sides_of_a_pair_is_marked() -> None:
+    drawn = rows_views.xray(PAIR, 1)
+    assert drawn.count('class="xray"') == 2
+    assert drawn.count('class="tok learnt differs"') == 1
+    assert "differs from the other side" in drawn
+
+
+def test_a_file_of_old_letters_can_be_read_as_what_it_is() -> None:
+    old = replace(INSPECTION, problems=(Problem("encoding", Severity.ERROR, "the byte 0x93"),), verdict=Verdict.REJECT)
+    assert 'data-pick="encoding:cp1252"' in data_views.rejected(old, "old.csv")
+    assert "encoding:cp1252" not in data_views.rejected(INSPECTION, "a.csv")
 
 
 def test_all_mistakes_of_a_plan_are_shown_at_once_beside_a_disabled_button() -> None:

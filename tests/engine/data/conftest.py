@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from engine.data.dataset import Inspection, inspect_file
+from engine.data.inspection import Inspection, inspect_file
 
 MARKED = (
     "{% for m in messages %}{% if m['role'] == 'assistant' %}<|assistant|>{% generation %} {{ m['content'] }}<|end|>"

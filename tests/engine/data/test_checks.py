@@ -6,11 +6,14 @@ import json
 
 import pytest
 
-from engine.data.checks import CHECKS, FEW_ROWS, row_digest
+from engine.data.checks import CHECKS, row_key
 from engine.data.problems import Problem, ProblemLog, Severity, Verdict, verdict_of
+from engine.data.tallies import FEW_ROWS, TALLIES
 
 GOOD = [{"prompt": f"q{number}", "completion": f"a{number}"} for number in range(FEW_ROWS)]
 PAIR = {"prompt": "q", "chosen": "a", "rejected": "b"}
+
+LETTERS = [chr(0x61 + number) for number in range(26)] + [chr(0x430 + number) for number in range(24)]
 
 
 def said(*pairs: str) -> dict:
@@ -20,6 +23,8 @@ def said(*pairs: str) -> dict:
 CHATS = [said(f"user:q{number}", "assistant:a") for number in range(FEW_ROWS)]
 PAIRS = [{"prompt": f"q{number}", "chosen": "a", "rejected": "bb"} for number in range(FEW_ROWS)]
 LABELS = [{"text": f"t{number}", "label": "yes" if number else "no"} for number in range(FEW_ROWS)]
+WORDY = [{"prompt": f"What is the word {letter * 3}, please?", "completion": letter} for letter in LETTERS]
+THUMBS = [{"prompt": f"q{number}", "completion": "a", "label": number % 2 == 0} for number in range(FEW_ROWS)]
 
 FOUND = [
     # kind, severity, rows, row of the problem (None: the file), column, words
@@ -46,6 +51,22 @@ FOUND = [
     ("one_label", "warning", LABELS[1:], None, None, "every row has the label 'yes'"),
     ("same_pair", "warning", [*PAIRS, {**PAIR, "rejected": "a"}], 51, "chosen", "are the same"),
     ("length_bias", "note", [{**row, "chosen": "longer"} for row in PAIRS], None, None, "100%"),
+    ("personal_data", "note", [*GOOD, {"prompt": "ask ann@example.org", "completion": "b"}], 51, "prompt", "mail"),
+    ("bank_number", "note", [*GOOD, {"prompt": "4000 1234 5678 9010", "completion": "b"}], 51, "prompt", "card number"),
+    ("invisible_character", "note", [*GOOD, {"prompt": "a\u200bb", "completion": "b"}], 51, "prompt", "U+200B"),
+    ("replacement_character", "note", [*GOOD, {"prompt": "a\ufffdb", "completion": "b"}], 51, "prompt", "U+FFFD"),
+    (
+        "tool_turn",
+        "note",
+        [*CHATS, said("user:q", "tool:42", "assistant:a")],
+        51,
+        "messages",
+        "cannot be trained on yet",
+    ),
+    ("near_duplicates", "note", [*WORDY, {**WORDY[0], "prompt": WORDY[0]["prompt"].upper()}], 51, None, "capitals"),
+    ("contradiction", "note", [*GOOD, {"prompt": "q1", "completion": "b"}], 51, "prompt", "different answers"),
+    ("contradiction", "warning", [*LABELS, {"text": "t1", "label": "no"}], 51, "text", "different labels"),
+    ("contradiction", "warning", [*THUMBS, {**THUMBS[0], "label": False}], 51, "prompt", "thumb up and a thumb down"),
 ]
 
 
@@ -79,11 +100,13 @@ def test_many_doubts_of_a_kind_are_counted(inspect):
 
 def test_every_check_found_something():
     kinds = {kind for kind, *_ in FOUND}
-    assert len(CHECKS) == 7 and len(kinds) >= 20
+    assert len(CHECKS) == 4 and len(TALLIES) == 6 and len(kinds) >= 25
 
 
-def test_equal_rows_have_equal_digests():
-    assert row_digest({"a": "b", "c": "d"}) == row_digest({"c": "d", "a": "b"}) != row_digest({"a": "d", "c": "b"})
+def test_equal_rows_have_equal_keys():
+    chat = {"messages": [{"role": "user", "content": "q"}]}
+    assert row_key(chat) == row_key({"messages": [{"content": "q", "role": "user"}]}) != row_key({"messages": "q"})
+    assert row_key({"a": "b", "c": "d"}) != row_key({"a": "d", "c": "b"})
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
 import pytest
 
-from engine.data.problems import Problem, Severity
-from engine.data.shapes import SHAPES, recognise
-from engine.data.table import Table
+from engine.data.dataset import read_rows
+from engine.data.intake import Batch
+from engine.data.problems import Problem, ProblemLog, Severity, Verdict
+from engine.data.shapes import (
+    SHAPES,
+    CanonicalBatch,
+    Shape,
+    as_conversations,
+    convert,
+    recognise,
+    unknown_columns,
+    unused_columns,
+)
 from engine.types import DatasetFormat, DatasetType
 
 Q, A, B = ({"role": role, "content": text} for role, text in (("user", "q"), ("assistant", "a"), ("assistant", "b")))
@@ -57,28 +68,52 @@ ROWS = [
 ]
 
 
-def table_of(*rows: dict, file_format: str = "jsonl") -> Table:
-    columns = tuple(dict.fromkeys(name for row in rows for name in row))
-    return Table("rows.jsonl", rows, columns, file_format, tuple(range(1, len(rows) + 1)))
+class Looked(NamedTuple):
+    shape: Shape
+    sources: dict[str, str]
+    canonical: CanonicalBatch
+    problems: tuple[Problem, ...]
+
+
+def look(*rows: dict, mapping: dict | None = None, cells_are_texts: bool = False) -> Looked | None:
+    found = recognise(tuple(dict.fromkeys(name for row in rows for name in row)), rows, mapping)
+    if found is None:
+        return None
+    log = ProblemLog()
+    batch = Batch("rows.jsonl", 0, rows, range(1, len(rows) + 1), cells_are_texts)
+    return Looked(*found, convert(batch, *found, log), log.problems())
 
 
 @pytest.mark.parametrize(("shape", "row", "canonical"), ROWS)
 def test_a_row_of_each_shape_becomes_canonical(shape, row, canonical):
-    found = recognise(table_of(row))
-    assert not isinstance(found, Problem)
-    assert (found.shape, found.rows) == (shape, (canonical,))
+    found = look(row)
     spoken = any(isinstance(value, list) for value in canonical.values())
-    assert found.format is (DatasetFormat.CONVERSATIONAL if spoken else DatasetFormat.STANDARD)
+    assert found.canonical.format is (DatasetFormat.CONVERSATIONAL if spoken else DatasetFormat.STANDARD)
+    rows = as_conversations(found.canonical.rows) if spoken else found.canonical.rows
+    assert (found.shape.key, rows) == (shape, [canonical])
 
 
 def test_every_shape_was_tried():
     assert {shape.key for shape in SHAPES} == {shape for shape, _, _ in ROWS}
 
 
-def test_one_conversation_among_texts_makes_all_rows_conversations():
-    found = recognise(table_of({"system": "s", "prompt": "q", "completion": "a"}, {"prompt": "q", "completion": "a"}))
-    assert not isinstance(found, Problem)
-    assert found.rows[1] == {"prompt": [Q], "completion": [A]}
+@pytest.mark.parametrize("plain_rows", [1, 5_000], ids=["in one batch", "batches later"])
+def test_one_conversation_among_texts_makes_all_rows_conversations(inspect, plain_rows):
+    rows = [{"system": "", "prompt": f"q{number}", "completion": "a"} for number in range(plain_rows)]
+    rows.append({"system": "s", "prompt": "q", "completion": "a"})
+    dataset = inspect("rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows)).dataset
+    assert (dataset.format, dataset.rows) == (DatasetFormat.CONVERSATIONAL, plain_rows + 1)
+    first, last = read_rows(dataset, [0, plain_rows])
+    assert first == {"prompt": [{"role": "user", "content": "q0"}], "completion": [A]}
+    assert last == {"prompt": [SYSTEM, Q], "completion": [A]}
+
+
+def test_a_column_that_only_late_rows_have_counts_for_all_rows(inspect):
+    rows = [{"instruction": f"q{number}", "output": "a"} for number in range(5_000)]
+    rows.append({"instruction": "q", "input": "i", "output": "a"})
+    dataset = inspect("rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows)).dataset
+    assert dataset.mapping == {"prompt": "instruction", "completion": "output", "input": "input"}
+    assert read_rows(dataset, [5_000]) == [{"prompt": "q\ni", "completion": "a"}]
 
 
 REFUSED = [
@@ -101,57 +136,52 @@ REFUSED = [
 
 @pytest.mark.parametrize(("row", "column", "words"), REFUSED)
 def test_a_row_that_cannot_be_used_names_line_and_column(row, column, words):
-    found = recognise(table_of(row))
-    assert not isinstance(found, Problem)
-    error = found.problems[0]
+    error = look(row).problems[0]
     assert (error.severity, error.line, error.row, error.column) == (Severity.ERROR, 1, 1, column)
     assert f"'{column}'" in error.message and words in error.message
 
 
 def test_a_row_without_its_column_is_skipped_with_a_warning():
-    found = recognise(table_of({"prompt": "q", "completion": "a"}, {"prompt": "q2"}))
-    assert not isinstance(found, Problem)
-    assert (len(found.rows), found.sources) == (1, (0,))
+    found = look({"prompt": "q", "completion": "a"}, {"prompt": "q2"})
+    assert (len(found.canonical.rows), found.canonical.places) == (1, [0])
     problem = found.problems[0]
     assert problem.severity is Severity.WARNING and problem.message.startswith(
         "rows.jsonl, line 2 (row 2): 'completion'"
     )
 
 
-def test_a_column_that_is_empty_everywhere_is_an_error():
-    found = recognise(table_of({"prompt": None, "completion": "a"}, {"prompt": None, "completion": "b"}))
-    assert not isinstance(found, Problem)
-    assert (found.problems[0].severity, found.problems[0].column) == (Severity.ERROR, "prompt")
+def test_a_column_that_is_empty_everywhere_is_an_error(inspect):
+    inspection = inspect("rows.jsonl", '{"prompt": null, "completion": "a"}\n{"prompt": null, "completion": "b"}\n')
+    assert inspection.verdict is Verdict.REJECT
+    assert (inspection.problems[0].severity, inspection.problems[0].column) == (Severity.ERROR, "prompt")
 
 
 def test_unknown_columns_are_asked_about_and_an_answer_is_taken():
-    table = table_of({"foo": "q", "bar": "a"})
-    asked = recognise(table)
-    assert isinstance(asked, Problem) and asked.severity is Severity.CHOICE
-    assert "'foo', 'bar'" in asked.message
-    answered = recognise(table, {"prompt": "foo", "completion": "bar"})
-    assert not isinstance(answered, Problem)
-    assert answered.rows == ({"prompt": "q", "completion": "a"},)
+    row = {"foo": "q", "bar": "a"}
+    assert look(row) is None
+    asked = unknown_columns("rows.jsonl", tuple(row), None)
+    assert asked.severity is Severity.CHOICE and "'foo', 'bar'" in asked.message
+    answered = look(row, mapping={"prompt": "foo", "completion": "bar"})
+    assert answered.canonical.rows == [{"prompt": "q", "completion": "a"}]
 
 
 @pytest.mark.parametrize("mapping", [{"prompt": "gone"}, {"nonsense": "foo"}])
 def test_an_answer_that_does_not_fit_is_asked_again(mapping):
-    assert isinstance(recognise(table_of({"foo": "q"}), mapping), Problem)
+    assert look({"foo": "q"}, mapping=mapping) is None
 
 
 @pytest.mark.parametrize(("word", "truth"), [("true", True), ("False", False), ("1", True), ("0", False)])
 def test_thumbs_of_a_text_file_may_be_words(word, truth):
-    found = recognise(table_of({"prompt": "q", "completion": "a", "label": word}, file_format="csv"))
-    assert not isinstance(found, Problem)
-    assert found.rows[0]["label"] is truth
+    found = look({"prompt": "q", "completion": "a", "label": word}, cells_are_texts=True)
+    assert found.canonical.rows[0]["label"] is truth
 
 
 def test_columns_that_are_not_used_are_noted():
-    found = recognise(table_of({"prompt": "q", "completion": "a", "id": 7}))
-    assert not isinstance(found, Problem)
-    assert [(problem.kind, problem.severity) for problem in found.problems] == [("unused_columns", Severity.NOTE)]
+    row = {"prompt": "q", "completion": "a", "id": 7}
+    notes = unused_columns("rows.jsonl", tuple(row), look(row).sources)
+    assert [(problem.kind, problem.severity) for problem in notes] == [("unused_columns", Severity.NOTE)]
 
 
 def test_preference_is_the_type_of_pairs():
-    found = recognise(table_of({"prompt": "q", "chosen": "a", "rejected": "b", "messages": [Q, A]}))
-    assert not isinstance(found, Problem) and found.dataset_type is DatasetType.PREFERENCE
+    found = look({"prompt": "q", "chosen": "a", "rejected": "b", "messages": [Q, A]})
+    assert found.shape.dataset_type is DatasetType.PREFERENCE

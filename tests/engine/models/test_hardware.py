@@ -14,7 +14,7 @@ NVIDIA_SMI = "#!/bin/sh\necho 'NVIDIA H200, 143771, 143000, 9.0'\n"
 
 @pytest.fixture
 def no_hub(monkeypatch):
-    monkeypatch.setattr("engine.models.hub.hub_answers", lambda: False)
+    monkeypatch.setattr("engine.hub_files.hub_answers", lambda: False)
 
 
 def test_every_figure_of_the_host_is_plausible(tmp_path):

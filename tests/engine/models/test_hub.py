@@ -1,83 +1,18 @@
-import hashlib
-import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
 
 import pytest
-from huggingface_hub import constants
 
+from engine import hub_files
 from engine.errors import ModelError
-from engine.models import hub
+from engine.hub_files import hub_answers
 from engine.models.catalog import Catalog
-from engine.models.hub import download_model, hub_answers
-
-
-class Hub(BaseHTTPRequestHandler):
-    """The two addresses of the hub that a download asks: what a model consists of, and each file."""
-
-    files: ClassVar[dict[str, bytes]] = {}
-    damaged = False
-
-    def do_HEAD(self):
-        self.answer(200, b"")
-
-    def do_GET(self):
-        if self.path.startswith("/api/models/org/tiny"):
-            self.answer(200, json.dumps({"id": "org/tiny", "sha": "a" * 40, "siblings": self.siblings()}).encode())
-        elif self.path.startswith("/api/models/org/gated"):
-            self.answer(403, b"", "GatedRepo")
-        elif self.path.startswith("/api/models/org/slow"):
-            time.sleep(3)
-        elif self.path.startswith("/api/models/org/broken"):
-            self.answer(500, b"")
-        elif self.path.startswith("/org/tiny/resolve/"):
-            content = self.files[self.path.rsplit("/", 1)[1]]
-            self.answer(200, b"\0" * len(content) if self.damaged else content)
-        else:
-            self.answer(404, b"", "RepoNotFound")
-
-    def siblings(self):
-        return [
-            {"rfilename": name, "size": len(content)}
-            | ({"lfs": {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 1}}
-               if name.endswith(".safetensors") else {})
-            for name, content in self.files.items()
-        ]  # fmt: skip
-
-    def answer(self, status, body, code=""):
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Error-Code", code)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+from engine.models.hub import download_model
 
 
 @pytest.fixture
-def served(tiny_folder, monkeypatch):
+def served(tiny_folder, serve_hub):
     files = {path.name: path.read_bytes() for path in tiny_folder.iterdir()}
-    handler = type(
-        "Handler", (Hub,), {"files": files | {"evil.py": b"1", "pytorch_model.bin": b"1", "onnx/a.json": b"1"}}
-    )
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    endpoint = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
-    yield handler
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def offline(monkeypatch):
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    return serve_hub("models", files | {"evil.py": b"1", "pytorch_model.bin": b"1", "onnx/a.json": b"1"})
 
 
 def test_a_model_arrives_whole_and_without_what_could_run(served, tmp_path, tiny, tiny_folder):
@@ -140,7 +75,7 @@ def test_pickled_weights_are_not_fetched(served, tmp_path):
 
 
 def test_a_disk_without_room_is_a_sentence(served, tmp_path, monkeypatch):
-    monkeypatch.setattr(hub, "SPARE_DISK_BYTES", 10**18)
+    monkeypatch.setattr(hub_files, "SPARE_DISK_BYTES", 10**18)
     with pytest.raises(ModelError, match="no room"):
         list(download_model("org/tiny", tmp_path))
 
@@ -168,7 +103,7 @@ def test_without_a_connection_there_is_one_sentence_at_once(offline, tmp_path):
 
 
 def test_a_hub_that_hangs_is_given_up(served, tmp_path, monkeypatch):
-    monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(hub_files, "ANSWER_SECONDS", 0.3)
     started = time.monotonic()
     with pytest.raises(ModelError, match="no connection to the hub"):
         list(download_model("org/slow", tmp_path))

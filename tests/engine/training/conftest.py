@@ -17,7 +17,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from engine.data.dataset import inspect_file
+from engine.data.inspection import inspect_file
 from engine.events import RunEvent
 from engine.models.accelerator import Accelerator
 from engine.models.catalog import describe_folder

@@ -133,13 +133,14 @@ class CopyWriter:
         self._hash(f"{name}.lengths", lengths.buffers()[1].slice(0, 4 * len(texts)))
         self._hash(name, texts.buffers()[2].slice(0, total) if total else b"")
 
-    def finish(self, shape: str, lines: Sequence[int], repeats: bytes) -> str:
+    def finish(self, shape: str, lines: Sequence[int], repeats: bytes, keys: Sequence[int]) -> str:
         """Write the last rows and what is known of each row; answer the dataset's fingerprint.
 
         Args:
             shape: What the file looked like; part of the identity.
             lines: The line at which each row begins; empty for files without lines.
             repeats: For each row, whether it repeats an earlier one.
+            keys: For each row, what equal rows share, within this file alone.
         """
         import numpy  # noqa: PLC0415
         import pyarrow  # noqa: PLC0415
@@ -152,6 +153,7 @@ class CopyWriter:
         _settle(self._stream)
         facts = {name: pyarrow.chunked_array(parts, pyarrow.int32()) for name, parts in self._lengths.items()}
         facts["line"] = pyarrow.array(lines or [0] * self.rows, pyarrow.int32())
+        facts["key"] = pyarrow.array(keys, pyarrow.int64())
         facts["repeats"] = pyarrow.array(numpy.frombuffer(repeats, numpy.bool_))
         with (self._making / FACTS_FILE).open("wb") as stream:
             pyarrow.parquet.write_table(pyarrow.table(facts), stream)

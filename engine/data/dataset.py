@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 CELL_CHARACTERS = 2_000  # what a screen shows of one cell
+NOT_LENGTHS = frozenset({"line", "repeats", "key"})
+"""Facts of a row that are no number of characters."""
 MOST_FOUND = 10_000  # rows of a search that are kept; nobody turns more pages
 
 
@@ -132,7 +134,7 @@ def _page(dataset: Dataset, numbers: Sequence[int], rows: Sequence[CanonicalRow]
 
 @lru_cache(maxsize=8)
 def facts_of(rows_path: Path) -> pyarrow.Table:
-    """Return the facts of all rows: characters of each canonical column, `line`, `repeats`.
+    """Return the facts of all rows: characters of each canonical column, `line`, `repeats`, and the `key` of equal rows.
 
     Raises:
         DataError: When they are gone or damaged.
@@ -151,6 +153,14 @@ def facts_of(rows_path: Path) -> pyarrow.Table:
         ) from error
 
 
+def labels_of(dataset: Dataset) -> list[str]:
+    """Return the label of every row, as a text, without reading anything else."""
+    import pyarrow.parquet  # noqa: PLC0415 - as above
+
+    labels = pyarrow.parquet.read_table(dataset.parquet_path, columns=["label"])["label"]
+    return [cell_text(label) for label in labels.to_pylist()]
+
+
 @lru_cache(maxsize=16)
 def _chosen(rows_path: Path, view: RowsView) -> numpy.ndarray:
     """Return the indices of the rows that a view lets through, in its order."""
@@ -158,7 +168,7 @@ def _chosen(rows_path: Path, view: RowsView) -> numpy.ndarray:
     import pyarrow.parquet  # noqa: PLC0415
 
     facts = facts_of(rows_path)
-    lengths = {name: facts[name].to_numpy() for name in facts.column_names if name not in {"line", "repeats"}}
+    lengths = {name: facts[name].to_numpy() for name in facts.column_names if name not in NOT_LENGTHS}
     kept = numpy.ones(facts.num_rows, dtype=bool)
     if view.column and view.column not in lengths:
         return numpy.arange(0)

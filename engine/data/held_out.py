@@ -11,8 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.data.checks import row_key
-from engine.data.clean_copy import iterate_rows
+from engine.data.dataset import facts_of, labels_of
 from engine.data.examples import Example
 from engine.data.inspection import inspect_file
 from engine.types import Dataset, DatasetType, HeldOut
@@ -58,11 +57,8 @@ def default_held_out(
     if dataset.rows < FEWEST_ROWS_TO_SPLIT or split.percent == 0:
         return HeldOut("none", percent=split.percent, seed=split.seed)
     percent, most = (DEFAULT_PERCENT, MOST_ROWS) if split.percent is None else (split.percent, dataset.rows)
-    keys: list[int] = []
-    labels: list[str] = []
-    for row in iterate_rows(dataset):
-        keys.append(row_key(row))
-        labels.append(str(row["label"]) if dataset.dataset_type in _LABELLED else "")
+    keys = facts_of(dataset.parquet_path)["key"].to_pylist()
+    labels = labels_of(dataset) if dataset.dataset_type in _LABELLED else [""] * dataset.rows
     indices = split_indices(keys, labels, fraction=percent / 100, seed=split.seed, maximum=most)
     return HeldOut("split", indices=indices, percent=split.percent, seed=split.seed)
 

@@ -33,7 +33,7 @@ from engine.data.text_lines import ENCODINGS
 from engine.errors import DataError, UsageError
 from engine.types import Dataset, DatasetFormat, DatasetType
 
-_VERSION = 2
+_VERSION = 3
 _MOST_LOOKS = 3  # a file whose last rows have other columns than its first is read once more, knowing all of them
 
 
@@ -290,8 +290,8 @@ class _Look:
         assert self._shape
         assert self._writer
         shape, sources = self._shape
-        repeats = next(tally.repeats for tally in self._tallies if isinstance(tally, DuplicateTally))
-        fingerprint = self._writer.finish(shape.key, self._lines, bytes(repeats))
+        twice = next(tally for tally in self._tallies if isinstance(tally, DuplicateTally))
+        fingerprint = self._writer.finish(shape.key, self._lines, bytes(twice.repeats), twice.keys)
         dataset = Dataset(
             fingerprint=fingerprint,
             name=name,

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 
 from engine.data.chat_format import encoded_rows
 from engine.data.checks import row_key
-from engine.data.clean_copy import iterate_rows
+from engine.data.clean_copy import iterate_rows, rows_at
+from engine.data.dataset import facts_of
+from engine.data.token_profile import sample_of
 from engine.types import Dataset, DatasetType
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _BINS = 20
+COUNTED_ROWS = 20_000  # some seconds of counting; shares of so many rows are right within half a point
 _WITHOUT_TARGET_BY_NATURE = frozenset({DatasetType.PROMPT_ONLY})
 
 
@@ -28,6 +31,7 @@ class DatasetStatistics:
     """Numbers of a dataset, for one tokenizer and one maximum length.
 
     Attributes:
+        counted_rows: Rows that were counted; sums are scaled to all rows when these are fewer.
         tokens_total: All tokens, also those that will be cut off.
         trained_tokens: Tokens that carry loss, after the cut.
         truncated_rows: Rows longer than the maximum length.
@@ -37,6 +41,7 @@ class DatasetStatistics:
         histogram: Rows by length: lowest and highest number of tokens, and how many rows.
     """
 
+    counted_rows: int
     tokens_min: int
     tokens_median: int
     tokens_p95: int
@@ -56,12 +61,18 @@ class DatasetStatistics:
         return {
             "tokens": tokens,
             **{name: getattr(self, name) for name in counts},
+            "counted_rows": self.counted_rows,
             "histogram": [list(part) for part in self.histogram],
         }
 
 
 def dataset_statistics(
-    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, *, max_length: int, held_out: Dataset | None = None
+    dataset: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int,
+    held_out: Dataset | None = None,
+    most_rows: int = COUNTED_ROWS,
 ) -> DatasetStatistics:
     """Count a dataset.
 
@@ -70,30 +81,40 @@ def dataset_statistics(
         tokenizer: The model's tokenizer.
         max_length: Tokens of a row that training sees.
         held_out: Rows to test on, looked up among those to train on.
+        most_rows: Of more rows than this, a sample of so many is counted, and sums are scaled to all.
     """
     lengths: list[int] = []
     trained_tokens = without_target = 0
-    for encoded in encoded_rows(iterate_rows(dataset), dataset, tokenizer):
+    numbers = sample_of(dataset.rows, most_rows)
+    rows = iterate_rows(dataset) if len(numbers) == dataset.rows else iter(rows_at(dataset, numbers))
+    for encoded in encoded_rows(rows, dataset, tokenizer):
         trained = sum(encoded.trained[:max_length])
         lengths.append(len(encoded.token_ids))
         trained_tokens += trained
         without_target += trained == 0
-    digests = {row_key(row) for row in iterate_rows(dataset)}
-    overlap = sum(row_key(row) in digests for row in iterate_rows(held_out)) if held_out else 0
+    scale = dataset.rows / max(1, len(lengths))
     ordered = sorted(lengths) or [0]
     return DatasetStatistics(
+        counted_rows=len(lengths),
         tokens_min=ordered[0],
         tokens_median=median_low(ordered),
         tokens_p95=ordered[ceil(0.95 * len(ordered)) - 1],
         tokens_max=ordered[-1],
-        tokens_total=sum(lengths),
-        trained_tokens=trained_tokens,
-        truncated_rows=sum(length > max_length for length in lengths),
-        rows_without_target=0 if dataset.dataset_type in _WITHOUT_TARGET_BY_NATURE else without_target,
-        duplicates=len(lengths) - len(digests),
-        train_validation_overlap=overlap,
+        tokens_total=round(sum(lengths) * scale),
+        trained_tokens=round(trained_tokens * scale),
+        truncated_rows=round(sum(length > max_length for length in lengths) * scale),
+        rows_without_target=0 if dataset.dataset_type in _WITHOUT_TARGET_BY_NATURE else round(without_target * scale),
+        duplicates=int(facts_of(dataset.parquet_path)["repeats"].to_numpy().sum()),
+        train_validation_overlap=_overlap(dataset, held_out) if held_out else 0,
         histogram=length_histogram(ordered),
     )
+
+
+def _overlap(dataset: Dataset, held_out: Dataset) -> int:
+    wanted = [row_key(row) for row in iterate_rows(held_out)]
+    known = set(wanted)
+    met = {key for key in map(row_key, iterate_rows(dataset)) if key in known}
+    return sum(key in met for key in wanted)
 
 
 def length_histogram(ordered: Sequence[int], bins: int = _BINS) -> tuple[tuple[int, int, int], ...]:

@@ -6,6 +6,7 @@ Knows how to count with little memory (a number a row). To count one more thing,
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,6 +62,7 @@ class DuplicateTally:
 
     Attributes:
         repeats: For each row, whether it repeats an earlier one.
+        keys: For each row, what equal rows of this file share.
     """
 
     def __init__(self) -> None:
@@ -68,6 +70,7 @@ class DuplicateTally:
         self._first: Problem | None = None
         self._count = 0
         self.repeats = bytearray()
+        self.keys = array("q")
 
     def look(self, rows: CheckedRows) -> None:
         """Count."""
@@ -79,6 +82,7 @@ class DuplicateTally:
                 repeats[index] |= key in met
                 met.add(key)
         self._seen |= new
+        self.keys.extend(rows.keys)
         self.repeats += repeats
         self._count += sum(repeats)
         if self._first is None and any(repeats):

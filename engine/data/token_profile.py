@@ -113,7 +113,7 @@ def token_profile(
     Raises:
         DataError: When the model's chat template refuses a row.
     """
-    numbers = _sample(dataset.rows, most_rows)
+    numbers = sample_of(dataset.rows, most_rows)
     rows = iterate_rows(dataset) if len(numbers) == dataset.rows else iter(rows_at(dataset, numbers))
     measured: list[_Measured] = []
     last: Encoded | None = None
@@ -140,7 +140,8 @@ def token_profile(
     )
 
 
-def _sample(rows: int, most: int) -> list[int]:
+def sample_of(rows: int, most: int) -> list[int]:
+    """Choose rows to count: all when there are no more, else always the same."""
     return list(range(rows)) if rows <= most else sorted(random.Random(rows).sample(range(rows), most))
 
 

@@ -48,3 +48,12 @@ def test_every_row_stands_in_one_part_of_the_histogram(lengths):
     assert sum(count for _, _, count in parts) == len(lengths) and len(parts) <= 20
     for low, high, count in parts:
         assert count == sum(low <= length <= high for length in lengths)
+
+
+def test_many_rows_are_counted_on_a_sample_and_scaled(inspect, tokenizer):
+    rows = "".join(json.dumps({"text": "one two three"}) + "\n" for _ in range(400))
+    dataset = inspect("same.jsonl", rows).dataset
+    whole = dataset_statistics(dataset, tokenizer, max_length=99)
+    part = dataset_statistics(dataset, tokenizer, max_length=99, most_rows=50)
+    assert (whole.counted_rows, part.counted_rows) == (400, 50)
+    assert (part.tokens_total, part.trained_tokens, part.duplicates) == (whole.tokens_total, whole.trained_tokens, 399)

@@ -7,6 +7,7 @@ teaches is drawn by the modules beside it. The finished folder replaces the old 
 import argparse
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,19 +16,16 @@ from pathlib import Path
 import torch
 from card import Card, write_card
 from judge import accuracy_by_family
+from muon import Muon
 from tokens import Batch, batches, train_tokenizer
 from torch.nn import functional
-from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from world import held_out_rows
 
 HERE = Path(__file__).parent
 CONTEXT = 1024
 TOKENS_PER_STEP = 4096
 ROWS_A_FAMILY = 50
-REVISIONS = (
-    "\nThe phases saw successive revisions of the world (more phrasings, other weights), the later ones at a lower peak rate. "
-    "One run\nfrom nothing on the world as it is now (`make starter`) has not been measured; expect other weights of like skill."
-)
 SHORT = 256  # most conversations fit; the longer ones are packed to the whole context
 
 
@@ -45,8 +43,12 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--vocabulary", type=int, default=2048)
     parser.add_argument("--learning-rate", type=float, default=0.006)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--compile", action="store_true", help="a fifth faster; needs a C++ compiler")
-    parser.add_argument("--resume", type=Path, help="continue from a model folder that this script wrote")
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=shutil.which("c++") is not None,
+        help="compile the loss: a third less time where a C++ compiler is found",
+    )
     return parser.parse_args()
 
 
@@ -74,7 +76,7 @@ def optimizers(model: LlamaForCausalLM, learning_rate: float) -> list[torch.opti
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
     others = [weight for name, weight in model.named_parameters() if weight.ndim != 2 or "embed" in name]
     return [
-        torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+        Muon(matrices, lr=learning_rate),
         torch.optim.AdamW(others, lr=learning_rate * 0.8, betas=(0.9, 0.95), weight_decay=0.0),
     ]
 
@@ -157,29 +159,22 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     model.to(torch.float32)
 
 
-def recipe_of(phases: list[dict[str, float]]) -> str:
-    """Say what the weights cost."""
-    lines = [
-        f"- {'From nothing' if place == 0 else 'Continued'}, seed {phase['seed']}: {phase['tokens'] / 1e6:.1f} million tokens, "
-        f"{phase['cpu_seconds']:,} CPU seconds, {phase['wall_seconds']:,} seconds of wall time on 2 shared cores."
-        for place, phase in enumerate(phases)
-    ]
-    if len(phases) > 1:
-        lines.append(REVISIONS)
-    return "\n".join(lines)
-
-
 def publish(
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     arguments: argparse.Namespace,
-    phases: list[dict[str, float]],
+    run: dict[str, float],
 ) -> None:
     """Measure the finished weights as they are stored, then write model, report and card."""
     model.to(torch.bfloat16).to(torch.float32).eval()
     scores = accuracy_by_family(model, tokenizer, held_out_rows(arguments.seed, ROWS_A_FAMILY))
     save(model, tokenizer, arguments.out)
-    report = {"phases": phases, "accuracy": round(sum(scores.values()) / len(scores), 4), "families": scores}
+    report = {
+        "seed": arguments.seed,
+        **run,
+        "accuracy": round(sum(scores.values()) / len(scores), 4),
+        "families": scores,
+    }
     (arguments.out / "build.json").write_text(json.dumps(report, indent=2) + "\n")
     config = model.config
     card = Card(
@@ -190,7 +185,8 @@ def publish(
         vocabulary=config.vocab_size,
         short=SHORT,
         learning_rate=arguments.learning_rate,
-        recipe=recipe_of(phases),
+        seed=arguments.seed,
+        run=run,
         rows_a_family=ROWS_A_FAMILY,
         scores=scores,
     )
@@ -205,16 +201,9 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     tokenizer = train_tokenizer(arguments.seed, arguments.vocabulary, CONTEXT)
     model = new_model(tokenizer, arguments.hidden, arguments.layers)
-    phases: list[dict[str, float]] = []
-    if arguments.resume:
-        model = LlamaForCausalLM.from_pretrained(arguments.resume, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(arguments.resume)
-        phases = json.loads((arguments.resume / "build.json").read_text())["phases"]
-    seed = arguments.seed + 1000 * len(phases)
     print(f"{model.num_parameters():,} parameters, {len(tokenizer)} tokens", flush=True)
-    source = batches(tokenizer, seed, TOKENS_PER_STEP, SHORT, CONTEXT)
-    phases.append({"seed": seed, **train(model.train(), source, arguments)})
-    publish(model, tokenizer, arguments, phases)
+    source = batches(tokenizer, arguments.seed, TOKENS_PER_STEP, SHORT, CONTEXT)
+    publish(model, tokenizer, arguments, train(model.train(), source, arguments))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""Ordinary English: templated sentences with everyday words.
+"""Ordinary English: templated sentences with everyday words, and sentences that take a turn nobody foresees.
 
-They shape the vocabulary of the tokenizer, so that a user's own text splits well, and they stand as answers in retrieved
-pairs, where only copying helps.
+They shape the vocabulary of the tokenizer, so that a user's own text splits well, and they stand as facts and answers in
+the prompt, where only copying helps: a model of this size otherwise says the end of the sentence that it knows best.
 """
 
 import random
 from collections.abc import Iterator
 
+from world.made_up import made_up
+from world.rows import sentence_case
 from world.tables import words
 
 NOUNS = words(
@@ -31,6 +33,11 @@ ADJECTIVES = words(
     "sure low free better whole real full special easy clear recent certain personal open difficult available likely short "
     "single current past common ready simple strong main nice happy right wrong true false following given correct useful"
 )
+SMALL_WORDS = words(
+    "a an the of to in on at by for with from and or but not no every all some two three first half past never before after "
+    "over under near behind beside until since ask only always our your their my his her you we they it is are was may can"
+)
+EVERYDAY = (*NOUNS, *VERBS, *ADJECTIVES)
 FRAMES = (
     "The {noun} is {adjective}.",
     "I {verb} the {noun} because it is {adjective}.",
@@ -67,3 +74,33 @@ def sentences(rng: random.Random, count: int) -> Iterator[str]:
             verb2=rng.choice(VERBS),
             adjective=rng.choice(ADJECTIVES),
         )
+
+
+def anything(rng: random.Random, low: int, high: int) -> list[str]:
+    """Draw everyday words, made-up ones and small numbers among them."""
+    return [any_word(rng) for _ in range(rng.randint(low, high))]
+
+
+def any_word(rng: random.Random) -> str:
+    """Draw one word from anywhere."""
+    draw = rng.random()
+    if draw < 0.2:
+        return made_up(rng) if rng.random() < 0.5 else made_up(rng).lower()
+    if draw < 0.25:
+        return str(rng.randint(1, 99))
+    return rng.choice(SMALL_WORDS if draw < 0.45 else EVERYDAY)
+
+
+def twisted(rng: random.Random, sentence: str, kept_words: int = 1) -> str:
+    """Answer the sentence with some words, its end, or what follows it replaced by anything; its first words stay."""
+    kept = sentence.rstrip(".").split()
+    first = min(kept_words, len(kept))
+    draw = rng.random()
+    if draw < 0.4:
+        kept = kept[: rng.randint(first, len(kept))] + anything(rng, 1, 6)
+    elif draw < 0.75:
+        kept = kept[:first] + [any_word(rng) if rng.random() < 0.35 else word for word in kept[first:]]
+    else:
+        kept[-1] += rng.choice(("", ",", ", but", ", and", " when", ", unless", " for"))
+        kept += anything(rng, 2, 5)
+    return sentence_case(" ".join(kept)) + "."

@@ -3,13 +3,11 @@
 import json
 import random
 
+from world.made_up import made_up
 from world.rows import Task, article, phrasings, plural, sentence_case
 from world.tables import ANIMALS, COLOURS, COUNTRIES, FOODS, JOBS, OBJECTS, PEOPLE, PLACES, STUFF, THINGS, words
 from world.tables import DAYS as WEEK
 
-ONSETS = words("b br c cl d dr f fl g gr h j k kr l m n p pl qu r s sh st t tr v w y z")
-VOWELS = words("a e i o u ai ee oo ou")
-CODAS = ["", "", "l", "n", "r", "x", "m", "s", "th", "ck", "nd", "rt", "v"]
 PLAIN_NOUNS = sorted(
     {
         *THINGS,
@@ -27,13 +25,6 @@ PLAIN_WORDS = sorted(
         )
     )
 )
-
-
-def made_up(rng: random.Random) -> str:
-    """Answer a name that nobody has."""
-    count = rng.choice((1, 2, 2, 2, 3))
-    word = "".join(rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(count)) + rng.choice(CODAS)
-    return sentence_case(word)
 
 
 def person(rng: random.Random) -> str:

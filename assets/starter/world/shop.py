@@ -7,7 +7,8 @@ teaches a shop's facts therefore starts from understood questions and unknown an
 import random
 
 from world.buying import BUYING
-from world.reading import made_up
+from world.english import twisted
+from world.made_up import made_up
 from world.rows import Task, phrasings
 from world.tables import COLOURS, DAYS, FOODS, PEOPLE, PLACES, STUFF, words
 from world.talk import UNKNOWN
@@ -73,6 +74,8 @@ def shop_facts(rng: random.Random, unseen: bool) -> Task:
     target = rng.choice(chosen)
     told = [one for one in chosen if not (missing and one is target)]
     facts = {id(one): rng.choice(one.facts).format(**(slots | fresh(rng, slots))) for one in told}
+    if rng.random() < 0.4:
+        facts = {key: twisted(rng, fact, kept_words=3) for key, fact in facts.items()}
     text = " ".join(facts.values())
     question = target.asked.pick(rng, unseen).format(**slots)
     full, short = (UNKNOWN, "") if missing else ((facts[id(target)],), "")

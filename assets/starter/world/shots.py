@@ -5,9 +5,10 @@ They teach the starter to use its prompt, up to a thousand tokens long, so that 
 
 import random
 
-from world.english import sentences
+from world.english import anything, sentences, twisted
 from world.knowledge import animals, countries, foods, jobs, objects
-from world.reading import PLAIN_NOUNS, made_up, some_words
+from world.made_up import made_up
+from world.reading import PLAIN_NOUNS, some_words
 from world.rows import CLOSERS, OPENERS, Phrasings, Task, phrasings, plural, sentence_case
 from world.shop import INTENTS, fresh, shop_slots
 from world.tables import COLOURS, PEOPLE
@@ -82,7 +83,7 @@ BLOCKS = (
     ("Use these notes.\n{pairs}\n{question}", "- {q} {a}", "\n"),
     ("Examples:\n{pairs}\n\nNow answer: {question}", "{q} -> {a}", "\n"),
     ("Here are some worked examples:\n\n{pairs}\n\n{question}", "{q}\n{a}", "\n\n"),
-    ("Context:\n{pairs}\n\nQuestion: {question}", "{a}", "\n"),
+    ("Context:\n{pairs}\n\nQuestion: {question}", "{q} {a}", "\n"),
     ("Some questions and their answers:\n{pairs}\n\nQ: {question}", "Q: {q}\nA: {a}", "\n\n"),
 )
 
@@ -95,6 +96,14 @@ def free_answer(rng: random.Random) -> str:
     return sentence_case(" ".join(some_words(rng, 3, 8))) + "."
 
 
+def told_answer(rng: random.Random, fact: str) -> str:
+    """Answer what a note says: a shop's usual sentence, that sentence with a turn nobody foresees, or anything at all."""
+    draw = rng.random()
+    if draw < 0.35:
+        return free_answer(rng)
+    return twisted(rng, fact) if draw < 0.8 else fact
+
+
 def pair_maker(rng: random.Random, unseen: bool) -> tuple[list[tuple[str, str]], str, str]:
     """Draw question-answer pairs, a new question that one of them answers, and that answer."""
     count = rng.choice((1, 1, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 6, 8, 12, 28))
@@ -104,7 +113,7 @@ def pair_maker(rng: random.Random, unseen: bool) -> tuple[list[tuple[str, str]],
     for number in range(count):
         if rng.random() < 0.75 and number < len(intents):
             values = slots | fresh(rng, slots)
-            told = free_answer(rng) if rng.random() < 0.7 else rng.choice(intents[number].facts).format(**values)
+            told = told_answer(rng, rng.choice(intents[number].facts).format(**values))
             drawn.append((intents[number].asked, told, values))
         else:
             asked, answers = rng.choice(WILD)
@@ -145,10 +154,16 @@ def notes(rng: random.Random, unseen: bool) -> Task:
 def wild_manner(rng: random.Random) -> str:
     """Draw a manner as a template of ``{full}`` and ``{short}``."""
     word, other = made_up(rng), made_up(rng).lower()
+    opener, closer = (sentence_case(" ".join(anything(rng, 1, 6))) for _ in range(2))
     return rng.choice(
         (
             "{short}",
             "{short}",
+            "{bare}",
+            f"{opener}. {{full}} {closer}.",
+            f"{opener}! {{full}} {closer}!",
+            f"{opener}. {{full}}",
+            f"{{full}} {closer}.",
             rng.choice(OPENERS) + "{full}",
             "{full}" + rng.choice(CLOSERS),
             f"{word}! {{full}}",
@@ -166,6 +181,11 @@ def wild_manner(rng: random.Random) -> str:
     )
 
 
+def in_manner(manner: str, task: Task) -> str:
+    """Write a task's answer in a manner that ``wild_manner`` drew."""
+    return manner.format(full=task.full[0], short=task.short, bare=task.short.rstrip("."))
+
+
 def shots(rng: random.Random, unseen: bool) -> Task:
     """Earlier turns answered in one manner, or reviews labelled with made-up words: the last answer must keep to it."""
     if rng.random() < 0.3:
@@ -174,8 +194,8 @@ def shots(rng: random.Random, unseen: bool) -> Task:
     topics = (animals, foods, objects, jobs, countries, opposites, calendar)
     tasks = [rng.choice(topics)(rng, False) for _ in range(rng.choice((2, 2, 3, 3, 3, 4, 4, 5, 8, 12, 32)))]
     last = rng.choice(topics)(rng, unseen)
-    turns = tuple((task.question, manner.format(full=task.full[0], short=task.short)) for task in tasks)
-    answer = manner.format(full=last.full[0], short=last.short)
+    turns = tuple((task.question, in_manner(manner, task)) for task in tasks)
+    answer = in_manner(manner, last)
     return Task(
         last.question, (answer,), history=turns, manners=False, loose=False, judge=lambda text: text.strip() == answer
     )

@@ -10,27 +10,16 @@ import gradio as gr
 
 from engine.workspace import ALL_ROWS, ColumnFacts, RowsOrder, RowsPage, RowsView, Workspace
 from ui import rows_views as views
+from ui.data_subject import Subject
 from ui.guard import guarded
 from ui.markup import text
 from ui.panel import QUIET, TOKENIZING, panel, picked
 
 PAGE = 50
 LONGEST_SEARCH = 200
+_ROW = re.compile(r"#\s*(\d{1,12})")
 _BAR = re.compile(r"bar:(\w+):(\d{1,12}):(\d{1,12})")
 _CLASS = re.compile(r"class:(\w+):(\d{1,3})")
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What the tab is about; everything is drawn and counted anew only when this changes."""
-
-    fingerprint: str | None = None
-    held_out: str | None = None
-    model: str = ""
-    max_length: int = 0
-    technique: str = ""
-    percent: int | None = None
-    seed: int = 2026
 
 
 @dataclass(frozen=True)
@@ -77,7 +66,7 @@ def rows_layout() -> RowsParts:
         with gr.Column(elem_id="rows-column", scale=3, min_width=360):
             with gr.Row(elem_id="rows-tools"):
                 search = gr.Textbox(
-                    placeholder="Search the rows", label="Search the rows", show_label=False, container=False,
+                    placeholder="Search the rows, or #12 for a row", label="Search the rows", show_label=False, container=False,
                     elem_id="rows-search", scale=1, min_width=140,
                 )  # fmt: skip
                 place = panel(elem_id="rows-place")
@@ -153,16 +142,23 @@ def wire_rows(workspace: Workspace, parts: RowsParts, subject: gr.State, finding
     @guarded
     def find(search: str, about: Subject, looking: Looking) -> Iterator[tuple[object, ...]]:
         if about.fingerprint is None:
-            yield nothing
+            yield gr.skip(), *nothing
             return
         wanted = str(search)[:LONGEST_SEARCH].strip()
+        row = _ROW.fullmatch(wanted)
+        if row and 0 < int(row[1]) <= workspace.data.dataset(about.fingerprint).rows:
+            number = int(row[1])
+            seen = Looking(offset=(number - 1) // PAGE * PAGE, row=number)
+            yield drawn_xray(workspace, about, seen), *drawing(workspace, about.fingerprint, seen)
+            return
         if not wanted:
-            yield drawing(workspace, about.fingerprint, replace(looking, search="", found=(), offset=0))
+            whole = drawing(workspace, about.fingerprint, replace(looking, search="", found=(), offset=0))
+            yield gr.skip(), *whole
             return
         for far in workspace.data.search(about.fingerprint, wanted, PAGE):
             note = " found" if far.searched == far.total else f" found in {far.searched / far.total:.0%} of the rows"
             seen = replace(looking, search=wanted, found=far.numbers, offset=0, view=ALL_ROWS)
-            yield _drawn(workspace, about.fingerprint, seen, far.page, note)
+            yield gr.skip(), *_drawn(workspace, about.fingerprint, seen, far.page, note)
 
     def turned(by: int) -> Callable[[Subject, Looking], object]:
         @guarded
@@ -176,17 +172,28 @@ def wire_rows(workspace: Workspace, parts: RowsParts, subject: gr.State, finding
     @guarded
     def look(about: Subject, looking: Looking, event: gr.EventData) -> tuple[object, ...]:
         key = picked(event)
-        if about.fingerprint is None:
+        if about.fingerprint is None or not key.isdigit():
             return gr.skip(), *nothing
-        if key.isdigit() and 0 < int(key) <= workspace.data.dataset(about.fingerprint).rows:
-            seen = replace(looking, row=int(key))
-            return drawn_xray(workspace, about, seen), *drawing(workspace, about.fingerprint, seen)
+        if not 0 < int(key) <= workspace.data.dataset(about.fingerprint).rows:
+            return gr.skip(), *nothing
+        seen = replace(looking, row=int(key))
+        return drawn_xray(workspace, about, seen), *drawing(workspace, about.fingerprint, seen)
+
+    @guarded
+    def see(about: Subject, looking: Looking, event: gr.EventData) -> tuple[object, ...]:
+        key = picked(event)
+        if about.fingerprint is None or key.isdigit():
+            return nothing
         seen = with_way(looking, key, workspace.data.columns(about.fingerprint))
-        return gr.skip(), *drawing(workspace, about.fingerprint, seen)
+        return drawing(workspace, about.fingerprint, seen)
 
     where = [subject, parts.looking]
-    parts.search.change(find, [parts.search, *where], parts.drawn, trigger_mode="always_last", **QUIET)
+    parts.search.change(
+        find, [parts.search, *where], [parts.xray, *parts.drawn], trigger_mode="always_last", **TOKENIZING
+    )
     parts.previous.click(turned(-PAGE), where, parts.drawn, **QUIET)
     parts.following.click(turned(PAGE), where, parts.drawn, **QUIET)
-    for source in (parts.rows, parts.ways, findings):
+    for source in (parts.rows, findings):
         source.pick(look, where, [parts.xray, *parts.drawn], **TOKENIZING)
+    for source in (parts.rows, parts.ways):  # never behind a tokenizer's work, and no click is lost
+        source.pick(see, where, parts.drawn, trigger_mode="multiple", **QUIET)

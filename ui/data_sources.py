@@ -20,12 +20,16 @@ from engine.workspace import (
     meaning_of,
 )
 from ui import data_views as views
+from ui import words
 from ui.background import Background, Flags
 from ui.choices import Choices
 
 if TYPE_CHECKING:
     from engine.workspace import DownloadProgress
 
+FILE_TYPES = [
+    ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".xlsx", ".txt", ".md", ".gz", ".zip",
+]  # fmt: skip
 MOST_COLUMNS_OFFERED = 200
 LONGEST_NAME = 1_000
 NOT_THERE = "(none)"
@@ -80,6 +84,25 @@ def with_inspection(choices: Choices, inspection: Inspection) -> Choices:
         example=None,
     )
     return chosen.with_run(None)
+
+
+def with_held_out(workspace: Workspace, choices: Choices, inspection: Inspection) -> Choices:
+    """Return the choices with a file of held-out rows.
+
+    Raises:
+        UsageError: When it cannot be used, or holds other rows than the training file.
+    """
+    if inspection.dataset is None:
+        raise UsageError("this file cannot be held out", found=inspection.message)
+    training = workspace.data.dataset(str(choices.dataset))
+    if inspection.dataset.dataset_type is not training.dataset_type:
+        raise UsageError(
+            "held-out rows must be like the training rows",
+            where=inspection.dataset.name,
+            found=words.rows_in_words(inspection.dataset.dataset_type, inspection.dataset.format),
+            expected=words.rows_in_words(training.dataset_type, training.format),
+        )
+    return replace(choices, held_out=inspection.dataset.fingerprint, run=None)
 
 
 def named(name: object) -> Pending:

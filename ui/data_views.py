@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engine.types import Dataset, DatasetFormat
+from engine.types import Dataset, DatasetFormat, HeldOut
 from engine.workspace import Progress, Severity, Verdict
 from ui import words
 from ui.markup import card, empty, pill, sentence, stats, term, text
@@ -144,13 +144,32 @@ def _figures(
     return stats(items, label="Figures of the dataset")
 
 
-def findings(problems: Sequence[Problem], profile: TokenProfile | None, max_length: int) -> str:
+def kept_apart(held_out: HeldOut) -> str:
+    """Return where the rows come from that training never sees."""
+    rows = words.counted(held_out.rows, "row")
+    says = {
+        "file": f"{rows} of {held_out.dataset.name if held_out.dataset else 'a file'}. Moving the slider goes back to a share.",
+        "example": f"{rows} that come with the example. Moving the slider holds out a share of the training rows instead.",
+        "split": f"{rows} of this file, chosen by the seed.",
+        "none": "No row is held out, so nothing tells whether more was learnt than these rows by heart.",
+    }
+    return f'<p class="help">{text(says[held_out.source])}</p>'
+
+
+def findings(problems: Sequence[Problem], profile: TokenProfile | None, max_length: int, overlap: int = 0) -> str:
     """Return the card of what is wrong or worth knowing, worst first, each with a button to its row."""
-    return card(findings_list(problems, profile, max_length), title="What was found", classes="found")
+    return card(findings_list(problems, profile, max_length, overlap), title="What was found", classes="found")
 
 
-def findings_list(problems: Sequence[Problem], profile: TokenProfile | None, max_length: int) -> str:
-    """Return what is wrong or worth knowing, worst first, each as a word and a sentence."""
+def findings_list(problems: Sequence[Problem], profile: TokenProfile | None, max_length: int, overlap: int = 0) -> str:
+    """Return what is wrong or worth knowing, worst first, each as a word and a sentence.
+
+    Args:
+        problems: What was found when the file was read.
+        profile: Its tokens, as far as they are counted.
+        max_length: Where rows are cut.
+        overlap: Held-out rows that also stand among the training rows.
+    """
     order = {
         severity: place
         for place, severity in enumerate((Severity.ERROR, Severity.CHOICE, Severity.WARNING, Severity.NOTE))
@@ -158,6 +177,9 @@ def findings_list(problems: Sequence[Problem], profile: TokenProfile | None, max
     ranked = sorted(problems, key=lambda problem: order[problem.severity])
     lines = [_finding(problem) for problem in ranked]
     lines += [sentence(message, "warning", "Check") for message in _from_profile(profile, max_length)]
+    if overlap:
+        said = f"{words.counted(overlap, 'held-out row')} also in the training rows: the held-out figures will look too good."
+        lines.insert(0, sentence(said, "warning", "Check"))
     if not lines:
         lines = [sentence("Every row was read and can be used.", "good", "Good")]
     shown, hidden = lines[:MOST_FINDINGS], lines[MOST_FINDINGS:]

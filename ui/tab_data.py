@@ -8,15 +8,15 @@ from pathlib import Path
 
 import gradio as gr
 
-from engine.types import Dataset
-from engine.workspace import MEANINGS, Inspection, Split, Workspace, derivations_of
+from engine.workspace import MEANINGS, Inspection, TokenProfile, Workspace
 from ui import data_views as views
 from ui import length_views, rows_views
 from ui.background import Background, Flags
 from ui.choices import Choices
-from ui.data_rows import Looking, RowsParts, Subject, drawing, drawn_xray, rows_layout, wire_rows
+from ui.data_rows import Looking, RowsParts, drawing, drawn_xray, rows_layout, wire_rows
 from ui.data_sources import (
     FIELDS,
+    FILE_TYPES,
     Pending,
     answered,
     mapping_fields,
@@ -28,15 +28,13 @@ from ui.data_sources import (
     with_example,
     with_inspection,
 )
+from ui.data_split import SplitParts, split_form, wire_split
+from ui.data_subject import Subject, drawn_findings, drawn_head, held_out_of, percent_of, subject_of
 from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, TOKENIZING, panel, picked
 from ui.session import Session
 
-FILE_TYPES = [
-    ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".xlsx", ".txt", ".md", ".gz", ".zip",
-]  # fmt: skip
 ALL_TOKENS = 10_000_000
-MOST_HELD_OUT_PERCENT = 50
 READING: Mapping[str, object] = {**QUIET, "trigger_mode": "multiple", "concurrency_limit": 8}
 """For what reads a file: a second one may be asked for while the first is still read, which then ends."""
 
@@ -56,9 +54,7 @@ class Parts:
     meaning: gr.Dropdown
     fields: list[gr.Dropdown]
     apply: gr.Button
-    held_out: gr.Accordion
-    percent: gr.Slider
-    seed: gr.Number
+    split: SplitParts
     cards: gr.Row
     findings: gr.HTML
     lengths: gr.HTML
@@ -73,7 +69,7 @@ def build(workspace: Workspace, session: Session) -> None:
     flags = Flags()
     _wire_sources(workspace, session, parts, flags)
     _wire_columns(workspace, session, parts, flags)
-    _wire_split(session, parts)
+    wire_split(workspace, session, parts.split)
     _wire_view(workspace, session, parts)
     _wire_lengths(workspace, session, parts, flags)
     wire_rows(workspace, parts.rows, parts.subject, parts.findings)
@@ -96,7 +92,7 @@ def _layout(workspace: Workspace) -> Parts:
             with gr.Row(elem_id="data-settings", equal_height=False):
                 columns, meaning, fields, apply = _columns_form()
             overview = panel(views.no_dataset(), elem_id="overview")
-            held_out, percent, seed = _split_form()
+            split = split_form()
             with gr.Row(elem_id="data-cards", equal_height=False, visible=False) as cards:
                 findings = panel(elem_id="findings")
                 lengths = gr.HTML(
@@ -105,7 +101,7 @@ def _layout(workspace: Workspace) -> Parts:
                 )  # fmt: skip
             rows = rows_layout()
     return Parts(
-        examples, file, wanted, get, reading, refused, overview, columns, meaning, fields, apply, held_out, percent, seed, cards, findings,
+        examples, file, wanted, get, reading, refused, overview, columns, meaning, fields, apply, split, cards, findings,
         lengths, rows, gr.State(Subject()), gr.State(Pending()),
     )  # fmt: skip
 
@@ -123,22 +119,6 @@ def _columns_form() -> tuple[gr.Accordion, gr.Dropdown, list[gr.Dropdown], gr.Bu
             ]
         apply = gr.Button("Read it so", size="sm", elem_id="columns-apply")
     return accordion, meaning, fields, apply
-
-
-def _split_form() -> tuple[gr.Accordion, gr.Slider, gr.Number]:
-    with (
-        gr.Accordion("Held-out rows", open=False, elem_id="split-form", visible=False) as accordion,
-        gr.Row(elem_id="split-fields"),
-    ):
-        percent = gr.Slider(
-            0, MOST_HELD_OUT_PERCENT, 10, step=1, label="Share that training never sees, in percent", elem_id="split-percent",
-            info="What was learnt is measured on these rows. Labels keep their shares; equal rows stay on one side.",
-            scale=3,
-        )  # fmt: skip
-        seed = gr.Number(
-            2026, label="Seed", precision=0, minimum=0, elem_id="split-seed", info="Decides which rows.", scale=1
-        )
-    return accordion, percent, seed
 
 
 def _examples(workspace: Workspace, chosen: str | None) -> str:
@@ -268,21 +248,9 @@ def _wire_columns(workspace: Workspace, session: Session, parts: Parts, flags: F
     )  # fmt: skip
 
 
-def _wire_split(session: Session, parts: Parts) -> None:
-    @guarded
-    def hold_out(percent: float, seed: float | None, choices: Choices) -> object:
-        if choices.dataset is None:
-            return gr.skip()
-        share = min(MOST_HELD_OUT_PERCENT, max(0, round(float(percent))))
-        return replace(choices, held_out_percent=share, held_out_seed=max(0, int(seed or 0)), run=None)
-
-    for control in (parts.percent.release, parts.seed.submit, parts.seed.blur):
-        control(hold_out, [parts.percent, parts.seed, session.choices], session.choices, **QUIET)
-
-
 def _wire_view(workspace: Workspace, session: Session, parts: Parts) -> None:
     drawn = [
-        parts.examples, parts.overview, parts.held_out, parts.percent, parts.cards, parts.findings, parts.lengths, parts.rows.whole,
+        parts.examples, parts.overview, parts.split.whole, parts.split.percent, parts.split.says, parts.cards, parts.findings, parts.lengths, parts.rows.whole,
         *parts.rows.drawn, parts.rows.xray, parts.subject,
     ]  # fmt: skip
 
@@ -293,15 +261,23 @@ def _wire_view(workspace: Workspace, session: Session, parts: Parts) -> None:
             return (gr.skip(),) * len(drawn)
         hidden = gr.update(visible=False)
         if wanted.fingerprint is None:
-            nothing = _examples(workspace, None), views.no_dataset(), hidden, gr.skip(), hidden, "", "", hidden
+            nothing = _examples(workspace, None), views.no_dataset(), hidden, gr.skip(), "", hidden, "", "", hidden
             return (*nothing, "", "", "", gr.skip(), gr.skip(), Looking(), "", wanted)
         if wanted.fingerprint != subject.fingerprint:
             looking = Looking()
         inspection = workspace.data.inspection(wanted.fingerprint)
         shown = gr.update(visible=True)
-        percent = gr.update(value=_percent_of(workspace, wanted))
-        head = _examples(workspace, choices.example), _head(workspace, inspection, wanted, None), shown, percent, shown
-        found = views.findings(inspection.problems, None, wanted.max_length)
+        percent = gr.update(value=percent_of(workspace, wanted))
+        apart = views.kept_apart(held_out_of(workspace, wanted))
+        head = (
+            _examples(workspace, choices.example),
+            drawn_head(workspace, inspection, wanted, None),
+            shown,
+            percent,
+            apart,
+            shown,
+        )
+        found = drawn_findings(workspace, inspection, wanted, None)
         lengths = length_views.waiting()
         rows = drawing(workspace, wanted.fingerprint, looking)
         return (*head, found, lengths, shown, *rows, rows_views.xray_waiting(), wanted)
@@ -309,39 +285,10 @@ def _wire_view(workspace: Workspace, session: Session, parts: Parts) -> None:
     session.choices.change(draw, [session.choices, parts.subject, parts.rows.looking], drawn, **QUIET)
 
 
-def _percent_of(workspace: Workspace, subject: Subject) -> int:
-    if subject.percent is not None:
-        return subject.percent
-    rows = workspace.data.dataset(str(subject.fingerprint)).rows
-    return round(100 * held_out_rows(workspace, subject) / max(1, rows))
-
-
-def _head(workspace: Workspace, inspection: Inspection, subject: Subject, profile: object) -> str:
-    misfit = _misfit(workspace, inspection.dataset, subject.technique) if inspection.dataset else ""
-    return views.overview(
-        inspection,
-        held_out_rows(workspace, subject),
-        profile,
-        subject.max_length,
-        misfit,  # type: ignore[arg-type]
-    )
-
-
-def _misfit(workspace: Workspace, dataset: Dataset, technique: str) -> str:
-    reason = workspace.reason_against(technique, dataset.fingerprint)
-    if reason is None:
-        return ""
-    available = [entry.technique for entry in workspace.techniques() if entry.available]
-    fitting = [one.title for one in available if dataset.dataset_type in one.dataset_types]
-    wanted = {kind for one in available if one.key == technique for kind in one.dataset_types}
-    ways = [way for way in derivations_of(dataset.dataset_type) if way.becomes in wanted]
-    return views.misfit(reason, fitting, ways)
-
-
 def _wire_lengths(workspace: Workspace, session: Session, parts: Parts, flags: Flags) -> None:
     def counted(subject: Subject, looking: Looking, most: int, window: str) -> Iterator[tuple[object, ...]]:
         fingerprint = str(subject.fingerprint)
-        work: Background[float, object] = Background(
+        work: Background[float, TokenProfile] = Background(
             lambda tell: workspace.data.token_profile(fingerprint, subject.model, most_rows=most, watch=tell),
             flags.fresh(f"{window} tokens"),
         )
@@ -351,9 +298,9 @@ def _wire_lengths(workspace: Workspace, session: Session, parts: Parts, flags: F
             return
         inspection = workspace.data.inspection(fingerprint)
         yield (
-            _head(workspace, inspection, subject, work.result),
-            views.findings(inspection.problems, work.result, subject.max_length),  # type: ignore[arg-type]
-            length_views.lengths(work.result, subject.max_length),  # type: ignore[arg-type]
+            drawn_head(workspace, inspection, subject, work.result),
+            drawn_findings(workspace, inspection, subject, work.result),
+            length_views.lengths(work.result, subject.max_length),
             drawn_xray(workspace, subject, looking),
         )
 
@@ -386,30 +333,3 @@ def _wire_lengths(workspace: Workspace, session: Session, parts: Parts, flags: F
     parts.subject.change(count, where, outputs, trigger_mode="always_last", **TOKENIZING)
     parts.lengths.pick(count_all, where, outputs, **TOKENIZING)
     parts.lengths.length(use, [session.choices, parts.subject], session.choices, **QUIET)
-
-
-def subject_of(workspace: Workspace, choices: Choices) -> Subject:
-    """Return what the tab is about for these choices."""
-    if choices.dataset is None:
-        return Subject()
-    return Subject(
-        choices.dataset, choices.held_out, choices.model, longest_row(workspace, choices), choices.technique,
-        choices.held_out_percent, choices.held_out_seed,
-    )  # fmt: skip
-
-
-def longest_row(workspace: Workspace, choices: Choices) -> int:
-    """Return where rows are cut: what was typed, when it makes sense, or the technique's default for these rows."""
-    rows = workspace.hyperparameters(choices.technique, choices.model, choices.dataset)
-    row = next((row for row in rows if row.key == "max_length"), None)
-    typed = str(choices.overrides.get("max_length", ""))
-    if row is not None and typed.isdigit() and (row.low or 1) <= int(typed) <= (row.high or int(typed)):
-        return int(typed)
-    return int(str(row.default)) if row is not None else workspace.model(choices.model).context_length_tokens
-
-
-def held_out_rows(workspace: Workspace, subject: Subject) -> int:
-    """Return how many rows training will never see: those chosen, the example's own, or a split."""
-    if subject.held_out:
-        return workspace.data.inspection(subject.held_out).rows
-    return workspace.data.held_out(str(subject.fingerprint), Split(subject.percent, subject.seed)).rows

@@ -204,6 +204,7 @@ def _names_inside(values: list[object]) -> int | None:
     return sum(map(len, objects))
 
 
+_PICTURES = {"images", "annotations", "categories"}
 _FEW_SPACES = 3
 _QUOTE_AND_COLON = re.compile(rb'"[ \t\r\n]*:')
 _SIMPLE = {str, int, bool, type(None)}
@@ -418,6 +419,10 @@ def _log_wrapping(intake: Intake, name: str, of_rows: dict[str, list[Row]], seve
 
 def _rows_of_columns(intake: Intake, lists: dict[str, list[object]]) -> None:
     lengths = {name: len(cells) for name, cells in lists.items()}
+    if set(lists) >= _PICTURES:
+        said = "these are boxes on pictures (COCO annotations), not texts; pictures cannot be learnt from yet."
+        intake.file_problem("pictures", Severity.ERROR, said)
+        return
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"'{name}' has {length:,}" for name, length in list(lengths.items())[:5])
         intake.file_problem(

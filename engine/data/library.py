@@ -28,7 +28,7 @@ from engine.data.inspection import Inspection, Progress, inspect_file, load_insp
 from engine.data.preview import Preview, preview_file
 from engine.data.problems import Verdict
 from engine.data.remembered_columns import RememberedColumns
-from engine.data.statistics import DatasetStatistics, dataset_statistics
+from engine.data.statistics import DatasetStatistics, dataset_statistics, overlap
 from engine.data.token_profile import SAMPLED_ROWS, TokenProfile, token_profile
 from engine.data.xray import Xray, xray_row
 from engine.errors import DataError, UsageError
@@ -58,6 +58,7 @@ class Library:
         self.directory, self._examples, self._tokenizer_of = directory, examples, tokenizer_of
         self._remembered = RememberedColumns(directory / "columns.json")
         self._splits: dict[tuple[str, Path, Split], HeldOut] = {}
+        self._overlaps: dict[tuple[str, str], int] = {}
         self._tokenizing = threading.Lock()  # tokenizers and templates keep a state while they work
         self._statistics: dict[tuple[str, Path | None, Path, int], DatasetStatistics] = {}
         self._profiles: dict[tuple[str, Path, int], TokenProfile] = {}
@@ -213,6 +214,15 @@ class Library:
         if key not in self._splits:
             self._splits[key] = default_held_out(dataset, self.example_of(dataset), self.directory, split)
         return self._splits[key]
+
+    def overlap(self, fingerprint: str, held_out: HeldOut) -> int:
+        """Return how many held-out rows also stand among the training rows; none of a split does."""
+        if held_out.dataset is None:
+            return 0
+        key = (fingerprint, held_out.dataset.fingerprint)
+        if key not in self._overlaps:
+            self._overlaps[key] = overlap(self.dataset(fingerprint), held_out.dataset)
+        return self._overlaps[key]
 
     # --- tokens --------------------------------------------------------------------------------------------------
 

@@ -105,12 +105,13 @@ def dataset_statistics(
         truncated_rows=round(sum(length > max_length for length in lengths) * scale),
         rows_without_target=0 if dataset.dataset_type in _WITHOUT_TARGET_BY_NATURE else round(without_target * scale),
         duplicates=int(facts_of(dataset.parquet_path)["repeats"].to_numpy().sum()),
-        train_validation_overlap=_overlap(dataset, held_out) if held_out else 0,
+        train_validation_overlap=overlap(dataset, held_out) if held_out else 0,
         histogram=length_histogram(ordered),
     )
 
 
-def _overlap(dataset: Dataset, held_out: Dataset) -> int:
+def overlap(dataset: Dataset, held_out: Dataset) -> int:
+    """Return how many held-out rows also stand in the dataset."""
     wanted = [row_key(row) for row in iterate_rows(held_out)]
     known = set(wanted)
     met = {key for key in map(row_key, iterate_rows(dataset)) if key in known}

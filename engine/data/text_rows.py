@@ -1,10 +1,12 @@
 """Plain text and Markdown: paragraphs as rows.
 
-Knows blank lines and sizes. Cuts at line ends only, and changes no character inside a row.
+Knows blank lines, sentences and sizes. Cuts at line ends, and a line that is a whole article after its sentences; changes no
+character inside a row.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -14,6 +16,9 @@ from engine.data.text_lines import Line, read_lines
 
 TARGET_CHARACTERS = 1_000  # about 250 tokens: several rows fit a batch on any machine
 SMALL_FILE_BYTES = 20 * TARGET_CHARACTERS  # below it, joining paragraphs would leave a handful of rows
+
+LONG_LINE_CHARACTERS = 4 * TARGET_CHARACTERS
+_AFTER_SENTENCES = re.compile(r"(?<=[.!?。！？][\s\"”)])")
 
 Block: TypeAlias = list[Line]
 
@@ -48,13 +53,21 @@ def _cut_at_lines(block: Block) -> list[Block]:
     """Cut a paragraph that is much too long, between lines."""
     parts: list[Block] = [[]]
     size = 0
-    for number, text in block:
+    for number, text in (part for line in block for part in _sentences(line)):
         if size and size + len(text) > TARGET_CHARACTERS and text.strip():
             parts.append([])
             size = 0
         parts[-1].append((number, text))
         size += len(text)
     return parts
+
+
+def _sentences(line: Line) -> list[Line]:
+    """Cut a line that is a whole article by itself, after sentences; no character is lost."""
+    number, text = line
+    if len(text) <= LONG_LINE_CHARACTERS:
+        return [line]
+    return [(number, part) for part in _AFTER_SENTENCES.split(text) if part]
 
 
 def _joined(blocks: Iterable[Block]) -> Iterator[Block]:

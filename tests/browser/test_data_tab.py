@@ -123,6 +123,31 @@ def test_a_person_decides_how_many_rows_are_held_out(window: Any, tmp_path: Path
     expect(page.locator("#overview dl div", has_text="Held out")).to_contain_text("60")
 
 
+def test_a_file_can_be_held_out_and_rows_on_both_sides_are_said(window: Any, tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{number}", "completion": f"a{number}"} for number in range(60)]
+    page = drop(window, tmp_path / "rows.jsonl", lines(rows))
+    expect(page.locator("#overview")).to_contain_text("rows.jsonl")
+    page.get_by_role("button", name="Held-out rows").click()
+    (tmp_path / "pairs.jsonl").write_text(lines(PAIRS))
+    (tmp_path / "apart.jsonl").write_text(lines([*rows[:2], {"prompt": "new", "completion": "answer"}]))
+    page.locator("#held-out-file input[type=file]").set_input_files(tmp_path / "pairs.jsonl")
+    expect(page.locator("body")).to_contain_text("must be like the training rows")
+    page.locator("#held-out-file input[type=file]").set_input_files(tmp_path / "apart.jsonl")
+    expect(page.locator("#kept-apart")).to_contain_text("3 rows of apart.jsonl")
+    expect(page.locator("#findings")).to_contain_text("2 held-out rows also in the training rows")
+    expect(page.locator(".toast-body")).to_have_count(0)
+    assert violations(page) == []
+
+
+def test_a_row_is_reached_by_its_number(window: Any, tmp_path: Path) -> None:
+    rows = [{"prompt": f"question {number}", "completion": f"a{number}"} for number in range(1, 121)]
+    page = drop(window, tmp_path / "rows.jsonl", lines(rows))
+    expect(page.locator("#rows-place")).to_contain_text("1 to 50")
+    page.get_by_role("textbox", name="Search the rows").fill("#77")
+    expect(page.locator("#rows-place")).to_contain_text("51 to 100")
+    expect(page.locator("#xray")).to_contain_text("question 77")
+
+
 def test_a_path_is_read_where_it_lies_and_a_wrong_one_gets_a_sentence(window: Any, tmp_path: Path) -> None:
     path = tmp_path / "here.jsonl"
     path.write_text(lines([{"text": f"line {number}"} for number in range(30)]))

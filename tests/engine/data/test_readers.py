@@ -239,6 +239,18 @@ def test_a_long_text_is_joined_to_rows_of_a_good_size_without_losing_a_line(writ
     assert max(map(len, texts)) <= TARGET_CHARACTERS < 2 * sum(map(len, texts)) / len(texts)
 
 
+def test_an_article_on_one_line_is_cut_after_sentences_and_nothing_is_lost(write):
+    article = " ".join(f"This is sentence {number} of it." for number in range(400))
+    texts = [row["text"] for row in read(write("articles.txt", f"Short one.\n\n{article}\n")).rows]
+    assert "".join(texts[1:]) == article
+    assert max(map(len, texts)) <= TARGET_CHARACTERS and all(text.rstrip().endswith(".") for text in texts)
+
+
+def test_boxes_on_pictures_are_called_what_they_are(write):
+    boxes = {"images": [{"id": 1}], "annotations": [{"id": 1}, {"id": 2}], "categories": [{"id": 1}]}
+    assert "COCO" in read(write("boxes.json", json.dumps(boxes))).problems[0].message
+
+
 def test_a_line_beyond_the_limit_is_refused_and_the_next_is_read(write, monkeypatch):
     monkeypatch.setattr("engine.data.text_lines.MAXIMUM_ROW_BYTES", 1000)
     table = read(write("big.jsonl", LINE + '{"a": "' + "x" * 5000 + '"}\n' + LINE))

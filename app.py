@@ -85,6 +85,9 @@ def set_environment(workspace: Workspace) -> None:
 
 def serve(workspace: Workspace, host: str, listener: socket.socket, open_browser: bool) -> None:
     """Build the screens and serve them until a signal comes."""
+    from ui.without_stubs import import_gradio_without_stubs
+
+    import_gradio_without_stubs()
     import fastapi
     import gradio
     import uvicorn

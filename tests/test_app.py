@@ -97,3 +97,12 @@ def test_the_real_window_answers_its_own_page(address: str) -> None:
 )
 def test_files_of_the_machine_are_not_served(address: str, path: str) -> None:
     assert status_of(address, path) in {403, 404}
+
+
+def test_gradio_is_imported_without_working_out_stub_files_and_works() -> None:
+    code = (
+        "from ui.without_stubs import import_gradio_without_stubs as quick; quick(); import gradio, gradio.component_meta as m;"
+        "print(m.create_or_modify_pyi.__name__, gradio.HTML('x').value, hasattr(gradio.Button, 'click'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["<lambda>", "x", "True"]

@@ -34,7 +34,7 @@ def split_form() -> SplitParts:
         kept_apart = panel(elem_id="kept-apart")
         with gr.Row(elem_id="split-fields"):
             percent = gr.Slider(
-                0, MOST_HELD_OUT_PERCENT, 10, step=1, label="Share that training never sees, in percent", elem_id="split-percent",
+                0, MOST_HELD_OUT_PERCENT, 10, step=1, label="Held out, in percent", elem_id="split-percent",
                 info="What was learnt is measured on these rows. Labels keep their shares; equal rows stay on one side.",
                 scale=3,
             )  # fmt: skip
@@ -42,7 +42,12 @@ def split_form() -> SplitParts:
                 2026, label="Seed", precision=0, minimum=0, elem_id="split-seed", info="Decides which rows.", scale=1
             )
             file = gr.File(
-                label="Or a file of held-out rows", file_types=FILE_TYPES, elem_id="held-out-file", height=92, scale=2
+                label="Or a file of held-out rows",
+                file_types=FILE_TYPES,
+                elem_id="held-out-file",
+                elem_classes="file-drop",
+                height=92,
+                scale=2,
             )
     return SplitParts(accordion, percent, seed, file, kept_apart)
 

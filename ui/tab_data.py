@@ -78,7 +78,13 @@ def build(workspace: Workspace, session: Session) -> None:
 def _layout(workspace: Workspace) -> Parts:
     with gr.Row(elem_id="data-layout", equal_height=False):
         with gr.Column(elem_id="data-sources", scale=0, min_width=280):
-            file = gr.File(label="Dataset file", file_types=FILE_TYPES, elem_id="dataset-file", height=104)
+            file = gr.File(
+                label="Dataset file",
+                file_types=FILE_TYPES,
+                elem_id="dataset-file",
+                elem_classes="file-drop",
+                height=104,
+            )
             with gr.Accordion("From a path or the hub", open=False, elem_id="another-source"):
                 wanted = gr.Textbox(
                     label="Path or hub name", placeholder="/path/to/rows.jsonl, or owner/name", elem_id="wanted-data",

@@ -130,15 +130,18 @@ def drawn(workspace: Workspace, choices: Choices) -> tuple[object, ...]:
     else:
         outcome = views.ready(words.counted(choices.dataset_rows, "row")) if choices.dataset else views.nothing_chosen()
     runs = views.runs_panel(workspace.runs(), choices.run, titles, time.time())
-    return *_buttons(choices, run), about, outcome, run.id if run else "", runs
+    reason = workspace.reason_against(choices.technique, choices.dataset) if choices.dataset else None
+    if reason and not run:
+        outcome = mistake(f"{reason}. {views.WAY_OUT}", title="This cannot be trained yet")
+    return *_buttons(choices, run, blocked=reason is not None), about, outcome, run.id if run else "", runs
 
 
-def _buttons(choices: Choices, run: Run | None) -> tuple[object, object]:
+def _buttons(choices: Choices, run: Run | None, *, blocked: bool = False) -> tuple[object, object]:
     active = run is not None and run.status.is_active
     stopping = run is not None and run.status is RunStatus.STOPPING
     start = gr.update(
         value="Start again" if run and not active else "Start",
         variant="secondary" if run and is_comparable(run) else "primary",
-        interactive=choices.dataset is not None and not active,
+        interactive=choices.dataset is not None and not active and not blocked,
     )
     return start, gr.update(value="Stopping…" if stopping else "Stop", interactive=active and not stopping)

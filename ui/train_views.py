@@ -24,6 +24,10 @@ _SKETCH = (
 )
 
 
+WAY_OUT = "Choose another technique, or see on the Data tab what these rows can be made into."
+"""What to do when the technique cannot learn from the rows."""
+
+
 def nothing_chosen() -> str:
     """Return what stands there before data is chosen."""
     return empty(

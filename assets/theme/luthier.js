@@ -43,9 +43,10 @@ window.luthier = (() => {
 
   const nameControls = () => {
     for (const input of document.querySelectorAll('input[type=file]:not([data-named])')) {
-      input.setAttribute('aria-label', 'Dataset file');
+      const what = input.closest('#held-out-file') ? 'file of held-out rows' : 'dataset file';
+      input.setAttribute('aria-label', what[0].toUpperCase() + what.slice(1));
       input.dataset.named = '';
-      input.closest('button')?.setAttribute('aria-label', 'Drop a dataset file here, or click to choose one');
+      input.closest('button')?.setAttribute('aria-label', `Drop a ${what} here, or click to choose one`);
     }
     for (const button of document.querySelectorAll('.tab-nav button:not([aria-label]), .overflow-menu > button:not([aria-label])')) {
       if (!button.textContent.trim()) button.setAttribute('aria-label', 'More tabs');

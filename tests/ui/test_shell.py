@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import UsageError
 from engine.workspace import Workspace
-from ui import guard
+from ui import guard, tab_train
 from ui.choices import Choices
 from ui.data_sources import with_example
 from ui.panel import picked
@@ -132,3 +132,14 @@ def test_a_mistake_shows_its_sentence_and_a_bug_a_line_to_copy(monkeypatch: pyte
     assert said[0] == ("Please check", "the &lt;b&gt; question is empty. Type one.")
     assert said[1][0] == "This is a bug"
     assert "ZeroDivisionError: by &lt;zero&gt; at test_shell.py:" in said[1][1]
+
+
+def test_what_a_technique_cannot_learn_from_blocks_start_with_the_reason(workspace: Workspace) -> None:
+    fitting = with_example(workspace, Choices(), "shop")
+    pairs = workspace.data.inspect_example("preference").dataset
+    assert pairs is not None
+    unfitting = fitting.with_dataset(pairs.fingerprint, name="pairs", rows=pairs.rows, held_out=None, example=None)
+    start, _, _, outcome, *_ = tab_train.drawn(workspace, fitting)
+    assert start["interactive"] is True and "cannot be trained" not in outcome
+    start, _, _, outcome, *_ = tab_train.drawn(workspace, unfitting)
+    assert start["interactive"] is False and "a better and a worse answer" in outcome

@@ -315,8 +315,7 @@ def _mistakes_of_order(roles: Sequence[str]) -> Iterator[tuple[str, Severity, st
         yield (
             "tool_turn",
             Severity.NOTE,
-            "{column} holds the answer of a tool, which is read as text; tool calls are recognised but cannot be trained "
-            "on yet.",
+            "{column} holds the answer of a tool. Some chat formats refuse such turns; the X-ray shows what this model's does.",
         )
     spoken = [role for role in roles if role != "system"]
     if spoken and spoken[0] == "assistant":

@@ -125,7 +125,7 @@ def messages_of(value: object, column: str, report: Report) -> list[Message]:
         raise _refuse(
             "no_messages", "{column} is an empty list. Add a user and an assistant turn, or remove the row.", column
         )
-    return [_message(turn, number, column) for number, turn in enumerate(value, start=1)]
+    return [_message(turn, number, column, report) for number, turn in enumerate(value, start=1)]
 
 
 def _is_plain(value: list[object]) -> bool:
@@ -147,19 +147,18 @@ def _parsed(text: str, column: str) -> object:
         raise _refuse("not_messages", f"{{column}} is a text that is not JSON ({said}).", column) from None
 
 
-def _message(turn: object, number: int, column: str) -> Message:
+def _message(turn: object, number: int, column: str, report: Report) -> Message:
     if not isinstance(turn, dict):
         raise _refuse(
             "not_messages", f"message {number} in {{column}} is {_described(turn)}; expected role and content.", column
         )
     role = next((turn[key] for key in _ROLE_KEYS if turn.get(key) is not None), None)
-    if turn.get("tool_calls") or turn.get("function_call") or (isinstance(role, str) and role in TOOL_CALL_ROLES):
-        raise _refuse(
-            "tool_calls",
-            f"message {number} in {{column}} calls a tool; tool calls are recognised but cannot be trained on yet. "
-            "Remove the row, or keep only its turns of text.",
-            column,
+    if calls_a_tool(turn):
+        said = (
+            f"message {number} in {{column}} calls a tool; the call is written out as text, between <tool_call> marks."
         )
+        report("tool_calls", Severity.NOTE, said, column)
+        return {"role": "assistant", "content": _written_calls(turn, number, column)}
     if not isinstance(role, str) or role.strip().lower() not in ROLE_NAMES:
         found = "no role" if role is None else f"the role '{str(role)[:40]}'"
         raise _refuse(
@@ -169,6 +168,33 @@ def _message(turn: object, number: int, column: str) -> Message:
         )
     content = next((turn[key] for key in _CONTENT_KEYS if turn.get(key) is not None), None)
     return {"role": ROLE_NAMES[role.strip().lower()], "content": _content(content, number, column)}
+
+
+def calls_a_tool(turn: object) -> bool:
+    """Whether a turn calls a tool, in any of the ways people write that."""
+    if not isinstance(turn, dict):
+        return False
+    return bool(turn.get("tool_calls") or turn.get("function_call")) or turn.get("from") in TOOL_CALL_ROLES
+
+
+def _written_calls(turn: Mapping[str, object], number: int, column: str) -> str:
+    """The text of a turn and its calls, each as JSON between the marks that many models are taught."""
+    spoken = next((turn[key] for key in _CONTENT_KEYS if turn.get(key)), "")
+    calls = turn.get("tool_calls") or turn.get("function_call")
+    if not calls:  # ShareGPT: the whole turn is the call, as JSON
+        return f"<tool_call>\n{_content(spoken, number, column)}\n</tool_call>"
+    parts = [_content(spoken, number, column)] if spoken else []
+    for call in calls if isinstance(calls, list) else [calls]:
+        named = call.get("function", call) if isinstance(call, dict) else None
+        if not isinstance(named, dict) or not isinstance(named.get("name"), str):
+            raise _refuse(
+                "unreadable_call", f"message {number} in {{column}} calls a tool without a name; expected one.", column
+            )
+        arguments = named.get("arguments") or {}
+        arguments = _parsed(arguments, column) if isinstance(arguments, str) else arguments
+        written = json.dumps({"name": named["name"], "arguments": arguments}, ensure_ascii=False)
+        parts.append(f"<tool_call>\n{written}\n</tool_call>")
+    return "\n".join(parts)
 
 
 def _content(content: object, number: int, column: str) -> str:

@@ -53,6 +53,11 @@ def _has_key(key: str) -> Callable[[conversions.Cells], bool]:
     return fits
 
 
+def _calls_tools(cells: conversions.Cells) -> bool:
+    chat = cells.get("messages")
+    return isinstance(chat, list) and any(map(conversions.calls_a_tool, chat))
+
+
 def _is_spoken(cells: conversions.Cells) -> bool:
     return isinstance(cells.get("chosen"), str)
 
@@ -80,6 +85,7 @@ SHAPES: tuple[Shape, ...] = (
         conversions.thumbs,
         SYSTEM,
     ),
+    Shape("tool_calls", DatasetType.LANGUAGE_MODELING, {"messages": CHAT}, conversions.chat, fits=_calls_tools),
     Shape("sharegpt", DatasetType.LANGUAGE_MODELING, {"messages": CHAT}, conversions.chat, fits=_has_key("from")),
     Shape(
         "messages",
@@ -338,7 +344,7 @@ def unused_columns(name: str, columns: Sequence[str], sources: Mapping[str, str]
     listed = ", ".join(f"'{column}'" for column in unused[:8]) + (", ..." if len(unused) > 8 else "")
     problems = [Problem("unused_columns", Severity.NOTE, f"{name}: not used for training: {listed}.")]
     if "tools" in unused and "messages" in sources:
-        said = "'tools' describes tools; tool calls are recognised but cannot be trained on yet, so it is left out."
+        said = "'tools' describes tools and is left out; write what the model must know of them into the system turn."
         problems.append(Problem("tools_column", Severity.WARNING, f"{name}: {said}", column="tools"))
     return problems
 

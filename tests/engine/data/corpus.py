@@ -285,6 +285,7 @@ TABLES: tuple[Kind, ...] = (
 
 _IMAGE = [{"type": "image_url", "image_url": {"url": "http://127.0.0.1:9/top.png"}}, {"type": "text", "text": "Which wood?"}]
 _CALL = [{"id": "1", "type": "function", "function": {"name": "thickness", "arguments": "{}"}}]
+_WRITTEN = '<tool_call>\n{"name": "thickness", "arguments": {}}\n</tool_call>'
 _ASKED = {"role": "user", "content": "How thick is the top?"}
 
 CHATS: tuple[Kind, ...] = (
@@ -323,12 +324,12 @@ CHATS: tuple[Kind, ...] = (
     Kind("tool_turn.jsonl", "the answer of a tool among the turns", lines(HELLO, talk("user: Hi", "tool: 42", "assistant: 42")), ACCEPT, 2,
          ("answer of a tool",), 2, "messages"),
     Kind("tool_call.jsonl", "a call of a tool", lines(HELLO, line(messages=[_ASKED, {"role": "assistant", "content": "", "tool_calls": _CALL}])),
-         REJECT, 2, ("cannot be trained on yet",), 2, "messages"),
+         ACCEPT, 2, ("calls a tool",), 2, "messages", keeps=(_WRITTEN,)),
     Kind("sharegpt_tool.jsonl", "a call of a tool in ShareGPT", lines(line(conversations=[
         {"from": "human", "value": "How thick?"}, {"from": "function_call", "value": "{}"}, {"from": "observation", "value": "3"},
-        {"from": "gpt", "value": "3 mm"}])), REJECT, words=("message 2", "cannot be trained on yet"), line=1, column="conversations"),
+        {"from": "gpt", "value": "3 mm"}])), WARN, 1, ("message 2", "calls a tool")),
     Kind("tools.jsonl", "tools beside the turns", lines(HELLO, talk("user: Hi", "assistant: Hello", tools=[{"name": "thickness"}])), WARN, 2,
-         ("cannot be trained on yet",), column="tools"),
+         ("describes tools",), column="tools"),
     Kind("parts.jsonl", "a turn in parts of text", lines(HELLO, line(messages=[
         {"role": "user", "content": [{"type": "text", "text": "Which "}, {"type": "text", "text": "wood?"}]},
         {"role": "assistant", "content": "Spruce"}])), ACCEPT, 2, keeps=("Which wood?",)),

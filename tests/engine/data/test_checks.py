@@ -61,7 +61,7 @@ FOUND = [
         [*CHATS, said("user:q", "tool:42", "assistant:a")],
         51,
         "messages",
-        "cannot be trained on yet",
+        "refuse such turns",
     ),
     ("near_duplicates", "note", [*WORDY, {**WORDY[0], "prompt": WORDY[0]["prompt"].upper()}], 51, None, "capitals"),
     ("contradiction", "note", [*GOOD, {"prompt": "q1", "completion": "b"}], 51, "prompt", "different answers"),

@@ -24,6 +24,9 @@ from engine.types import DatasetFormat, DatasetType
 
 Q, A, B = ({"role": role, "content": text} for role, text in (("user", "q"), ("assistant", "a"), ("assistant", "b")))
 HUMAN, GPT = {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}
+WRITTEN = '{"name": "measure", "arguments": {"part": "neck"}}'
+CALL = {"type": "function", "function": {"name": "measure", "arguments": '{"part": "neck"}'}}
+CALLED = {"role": "assistant", "content": f"<tool_call>\n{WRITTEN}\n</tool_call>"}
 SYSTEM = {"role": "system", "content": "s"}
 
 ROWS = [
@@ -31,6 +34,17 @@ ROWS = [
     ("messages", {"messages": [Q, A]}, {"messages": [Q, A]}),
     ("messages", {"messages": json.dumps([Q, A])}, {"messages": [Q, A]}),
     ("messages", {"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]}, A]}, {"messages": [Q, A]}),
+    (
+        "tool_calls",
+        {"messages": [Q, {"role": "assistant", "content": None, "tool_calls": [CALL]}, A]},
+        {"messages": [Q, CALLED, A]},
+    ),
+    (
+        "tool_calls",
+        {"messages": [Q, {"role": "assistant", "function_call": CALL["function"]}]},
+        {"messages": [Q, CALLED]},
+    ),
+    ("tool_calls", {"conversations": [HUMAN, {"from": "function_call", "value": WRITTEN}]}, {"messages": [Q, CALLED]}),
     ("sharegpt", {"conversations": [HUMAN, GPT]}, {"messages": [Q, A]}),
     ("alpaca", {"instruction": "q", "output": "a"}, {"prompt": "q", "completion": "a"}),
     ("alpaca", {"instruction": "q", "input": "i", "output": "a"}, {"prompt": "q\ni", "completion": "a"}),
@@ -125,7 +139,7 @@ REFUSED = [
     ({"messages": "hello"}, "messages", "expected a list of messages"),
     ({"messages": "[broken"}, "messages", "not JSON"),
     ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages", "type image"),
-    ({"messages": [{"role": "assistant", "content": None, "tool_calls": [{}]}]}, "messages", "calls a tool"),
+    ({"messages": [{"role": "assistant", "content": None, "tool_calls": [{}]}]}, "messages", "without a name"),
     ({"prompt": "q", "completion": 4}, "completion", "the number 4"),
     ({"prompt": "q", "answer": {"a": 1}}, "answer", "no role"),
     ({"prompt": "q", "completion": "a", "label": "true"}, "label", "expected true or false, without quotes"),

@@ -111,7 +111,13 @@ def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
     made = workspace.plan(arguments.technique, files[0], arguments.model, settings, held_out)
     answer = made.to_json()
     if arguments.out:
-        Path(arguments.out).write_text(json.dumps(answer, indent=2), encoding="utf-8")
+        try:
+            Path(arguments.out).write_text(json.dumps(answer, indent=2), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(
+                "the plan cannot be written", where=arguments.out, found=error.strerror or str(error),
+                next_step="Choose another file with --out.",
+            ) from error  # fmt: skip
     return answer
 
 
@@ -120,6 +126,13 @@ def _fingerprint(workspace: Workspace, file: str) -> str:
     if inspection.dataset is None:
         raise DataError(inspection.message.removeprefix(f"{Path(file).name}: "), where=str(file))
     return inspection.dataset.fingerprint
+
+
+def _length(text: str) -> int:
+    length = int(text)
+    if length < 1:
+        raise ValueError("a length is at least 1")
+    return length
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, Value]:
@@ -201,7 +214,7 @@ def _add_nothing(parser: argparse.ArgumentParser) -> None:
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file")
     parser.add_argument("--model", default="starter")
-    parser.add_argument("--max-length", type=int)
+    parser.add_argument("--max-length", type=_length)
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
@@ -303,7 +316,9 @@ def _everything_else_to_stderr() -> AbstractContextManager[object]:
 
 
 def _print(answer: object, as_json: bool, out: TextIO) -> None:
-    text = json.dumps(_finite(answer), indent=None if as_json else 2, default=str, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        _finite(answer), indent=None if as_json else 2, default=str, ensure_ascii=as_json, allow_nan=False
+    )
     print(text, file=out)
 
 
@@ -321,7 +336,7 @@ def _print_error(error: TuningError, as_json: bool, out: TextIO) -> None:
     if as_json:
         mistakes = error.mistakes if isinstance(error, PlanError) else (error,)
         answer = {"error": error.to_json(), "mistakes": [mistake.to_json() for mistake in mistakes]}
-        print(json.dumps(answer, ensure_ascii=False), file=out)
+        print(json.dumps(answer), file=out)
 
 
 if __name__ == "__main__":

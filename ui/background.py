@@ -31,6 +31,10 @@ class Flags:
         self._flags[window] = threading.Event()
         return self._flags[window]
 
+    def was_replaced(self, window: str, flag: threading.Event) -> bool:
+        """Return whether this window has begun something else since it got the flag."""
+        return self._flags.get(window, flag) is not flag
+
     def raise_for(self, window: str) -> None:
         """Tell this window's work to end."""
         flag = self._flags.pop(window, None)
@@ -84,5 +88,7 @@ class Background(Generic[Step, Result]):
         finally:
             if self._thread.is_alive():
                 self._flag.set()
-        if self._error:
+        if self._flag.is_set():  # somebody wants another result, or none
+            self.result = None
+        elif self._error:
             raise self._error

@@ -10,6 +10,7 @@ import gradio as gr
 
 from engine.workspace import ALL_ROWS, ColumnFacts, RowsOrder, RowsPage, RowsView, Workspace
 from ui import rows_views as views
+from ui.background import Flags
 from ui.data_subject import Subject
 from ui.guard import guarded
 from ui.markup import text
@@ -31,8 +32,10 @@ class Looking:
         search: The text that was looked for.
         found: The indices of the rows that hold it.
         row: The row that is X-rayed, from 1.
+        fingerprint: The dataset that was looked at; what was found in another one means nothing.
     """
 
+    fingerprint: str = ""
     offset: int = 0
     view: RowsView = ALL_ROWS
     search: str = ""
@@ -135,30 +138,43 @@ def with_way(looking: Looking, key: str, columns: tuple[ColumnFacts, ...]) -> Lo
     return replace(looking, view=view, offset=0, search="", found=())
 
 
-def wire_rows(workspace: Workspace, parts: RowsParts, subject: gr.State, findings: gr.HTML) -> None:
+def _is_number(key: str) -> bool:
+    return key.isascii() and key.isdecimal()
+
+
+def wire_rows(workspace: Workspace, parts: RowsParts, subject: gr.State, findings: gr.HTML, flags: Flags) -> None:
     """Wire the rows; `findings` holds buttons that show a row too."""
     nothing = (gr.skip(),) * len(parts.drawn)
 
     @guarded
-    def find(search: str, about: Subject, looking: Looking) -> Iterator[tuple[object, ...]]:
-        if about.fingerprint is None:
-            yield gr.skip(), *nothing
-            return
+    def find(search: str, about: Subject, looking: Looking, request: gr.Request) -> Iterator[tuple[object, ...]]:
+        flag = flags.fresh(f"{request.session_hash} search")
         wanted = str(search)[:LONGEST_SEARCH].strip()
-        row = _ROW.fullmatch(wanted)
-        if row and 0 < int(row[1]) <= workspace.data.dataset(about.fingerprint).rows:
-            number = int(row[1])
-            seen = Looking(offset=(number - 1) // PAGE * PAGE, row=number)
-            yield drawn_xray(workspace, about, seen), *drawing(workspace, about.fingerprint, seen)
+        if about.fingerprint is None or _ROW.fullmatch(wanted):
+            yield nothing
             return
         if not wanted:
-            whole = drawing(workspace, about.fingerprint, replace(looking, search="", found=(), offset=0))
-            yield gr.skip(), *whole
+            whole = replace(looking, search="", found=(), offset=0)
+            yield drawing(workspace, about.fingerprint, whole) if looking.search else nothing
             return
         for far in workspace.data.search(about.fingerprint, wanted, PAGE):
+            if flag.is_set():  # another text, or another dataset, is wanted by now
+                yield nothing  # a generator that yields nothing at all would empty its outputs
+                return
             note = " found" if far.searched == far.total else f" found in {far.searched / far.total:.0%} of the rows"
             seen = replace(looking, search=wanted, found=far.numbers, offset=0, view=ALL_ROWS)
-            yield gr.skip(), *_drawn(workspace, about.fingerprint, seen, far.page, note)
+            yield _drawn(workspace, about.fingerprint, seen, far.page, note)
+
+    @guarded
+    def find_row(search: str, about: Subject, looking: Looking) -> tuple[object, ...]:
+        row = _ROW.fullmatch(str(search)[:LONGEST_SEARCH].strip())
+        if about.fingerprint is None or row is None:
+            return gr.skip(), *nothing
+        number = int(row[1])
+        if not 0 < number <= workspace.data.dataset(about.fingerprint).rows:
+            return gr.skip(), *nothing
+        seen = Looking(about.fingerprint, offset=(number - 1) // PAGE * PAGE, row=number)
+        return drawn_xray(workspace, about, seen), *drawing(workspace, about.fingerprint, seen)
 
     def turned(by: int) -> Callable[[Subject, Looking], object]:
         @guarded
@@ -172,7 +188,7 @@ def wire_rows(workspace: Workspace, parts: RowsParts, subject: gr.State, finding
     @guarded
     def look(about: Subject, looking: Looking, event: gr.EventData) -> tuple[object, ...]:
         key = picked(event)
-        if about.fingerprint is None or not key.isdigit():
+        if about.fingerprint is None or not _is_number(key):
             return gr.skip(), *nothing
         if not 0 < int(key) <= workspace.data.dataset(about.fingerprint).rows:
             return gr.skip(), *nothing
@@ -182,18 +198,19 @@ def wire_rows(workspace: Workspace, parts: RowsParts, subject: gr.State, finding
     @guarded
     def see(about: Subject, looking: Looking, event: gr.EventData) -> tuple[object, ...]:
         key = picked(event)
-        if about.fingerprint is None or key.isdigit():
-            return nothing
+        if about.fingerprint is None or _is_number(key):
+            return gr.skip(), *nothing
         seen = with_way(looking, key, workspace.data.columns(about.fingerprint))
-        return drawing(workspace, about.fingerprint, seen)
+        return gr.update(value=""), *drawing(workspace, about.fingerprint, seen)
 
     where = [subject, parts.looking]
+    parts.search.change(find, [parts.search, *where], parts.drawn, trigger_mode="always_last", **QUIET)
     parts.search.change(
-        find, [parts.search, *where], [parts.xray, *parts.drawn], trigger_mode="always_last", **TOKENIZING
+        find_row, [parts.search, *where], [parts.xray, *parts.drawn], trigger_mode="always_last", **TOKENIZING
     )
     parts.previous.click(turned(-PAGE), where, parts.drawn, **QUIET)
     parts.following.click(turned(PAGE), where, parts.drawn, **QUIET)
     for source in (parts.rows, findings):
         source.pick(look, where, [parts.xray, *parts.drawn], **TOKENIZING)
     for source in (parts.rows, parts.ways):  # never behind a tokenizer's work, and no click is lost
-        source.pick(see, where, parts.drawn, trigger_mode="multiple", **QUIET)
+        source.pick(see, where, [parts.search, *parts.drawn], trigger_mode="multiple", **QUIET)

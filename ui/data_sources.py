@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from engine.workspace import (
 )
 from ui import data_views as views
 from ui import words
-from ui.background import Background, Flags
+from ui.background import Background
 from ui.choices import Choices
 
 if TYPE_CHECKING:
@@ -56,6 +57,20 @@ class Pending:
     mapping: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class Arrived:
+    """A file that was read; it becomes a choice beside those that were made meanwhile.
+
+    Attributes:
+        number: Makes a file that is read again another arrival.
+    """
+
+    fingerprint: str = ""
+    name: str = ""
+    rows: int = 0
+    number: int = 0
+
+
 def with_example(workspace: Workspace, choices: Choices, key: str) -> Choices:
     """Return the choices with a bundled example: its rows, its held-out rows and the technique it was made for.
 
@@ -73,15 +88,22 @@ def with_example(workspace: Workspace, choices: Choices, key: str) -> Choices:
     return chosen.with_run(None)
 
 
+def can_be_mapped(pending: Pending) -> bool:
+    """Return whether the form has words for what the columns hold now; if not, sending it unchanged would change the rows."""
+    return bool(pending.columns) and (not pending.mapping or meaning_of(dict(pending.mapping)) is not None)
+
+
 def with_inspection(choices: Choices, inspection: Inspection) -> Choices:
     """Return the choices with a dataset that was just read."""
-    assert inspection.dataset
+    dataset = inspection.dataset
+    assert dataset
+    return with_arrived(choices, Arrived(dataset.fingerprint, dataset.name, dataset.rows))
+
+
+def with_arrived(choices: Choices, arrived: Arrived) -> Choices:
+    """Return the choices with a dataset that was read a moment ago."""
     chosen = choices.with_dataset(
-        inspection.dataset.fingerprint,
-        name=inspection.dataset.name,
-        rows=inspection.dataset.rows,
-        held_out=None,
-        example=None,
+        arrived.fingerprint, name=arrived.name, rows=arrived.rows, held_out=None, example=None
     )
     return chosen.with_run(None)
 
@@ -124,7 +146,7 @@ def named(name: object) -> Pending:
 
 
 def read(
-    workspace: Workspace, pending: Pending, flags: Flags, window: str
+    workspace: Workspace, pending: Pending, flag: threading.Event
 ) -> Iterator[Progress | DownloadProgress | Inspection]:
     """Fetch and read a file and yield how far it has come, then what came of it; nothing at the end when it was cancelled."""
 
@@ -138,7 +160,7 @@ def read(
             tell(progress)
         return workspace.data.inspect_hub(pending.hub_id, mapping=mapping, encoding=pending.encoding, watch=tell)
 
-    background = Background(work, flags.fresh(window))
+    background = Background(work, flag)
     yield from background.steps()
     if background.result:
         yield background.result
@@ -158,7 +180,7 @@ def meaning_called(title: object) -> Meaning:
 def mapping_fields(pending: Pending, meaning: Meaning | None = None) -> list[object]:
     """Return updates of the form's dropdowns: what a row is, then one for each column that this asks for."""
     current = dict(pending.mapping)
-    meaning = meaning or meaning_of(current)
+    meaning = meaning or meaning_of(current) or MEANINGS[0]
     guess = first_guess(meaning, pending.columns, current)
     offered = list(pending.columns[:MOST_COLUMNS_OFFERED])
     fields: list[object] = [gr.update(value=meaning.title)]
@@ -184,7 +206,8 @@ def mapping_from(meaning: Meaning, pending: Pending, sent: tuple[object, ...]) -
         if source in (None, "", NOT_THERE) and name in meaning.optional:
             continue
         if source not in pending.columns:
-            raise UsageError(f"{meaning.columns[name]} needs a column", next_step="Choose one of the file's columns.")
+            title = {**meaning.columns, **meaning.optional}[name]
+            raise UsageError(f"{title} needs a column", next_step="Choose one of the file's columns.")
         mapping[name] = str(source)
     twice = next((source for source in mapping.values() if list(mapping.values()).count(source) > 1), None)
     if twice:

@@ -10,6 +10,7 @@ import gradio as gr
 from engine.workspace import Workspace
 from ui.choices import Choices
 from ui.data_sources import FILE_TYPES, with_held_out
+from ui.data_subject import percent_of, subject_of
 from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, panel
 from ui.session import Session
@@ -56,12 +57,20 @@ def wire_split(workspace: Workspace, session: Session, parts: SplitParts) -> Non
     """Wire the form to the choices."""
 
     @guarded
-    def hold_out(percent: float, seed: float | None, choices: Choices) -> object:
+    def hold_out(percent: float, choices: Choices) -> object:
         if choices.dataset is None:
             return gr.skip()
         share = min(MOST_HELD_OUT_PERCENT, max(0, round(float(percent))))
-        chosen = replace(choices, held_out=None, held_out_percent=share, held_out_seed=max(0, int(seed or 0)))
-        return chosen if chosen == choices else replace(chosen, run=None)
+        if share == percent_of(workspace, subject_of(workspace, choices)):  # drawn by us, not moved by the person
+            return gr.skip()
+        return replace(choices, held_out=None, held_out_percent=share, run=None)
+
+    @guarded
+    def choose_seed(seed: float | None, choices: Choices) -> object:
+        wanted = max(0, int(seed or 0))
+        if choices.dataset is None or wanted == choices.held_out_seed:
+            return gr.skip()
+        return replace(choices, held_out_seed=wanted, run=None)
 
     @guarded_with(lambda _: (gr.skip(), None))
     def take_held_out(path: str | None, choices: Choices) -> tuple[object, object]:
@@ -69,6 +78,9 @@ def wire_split(workspace: Workspace, session: Session, parts: SplitParts) -> Non
             return gr.skip(), None
         return with_held_out(workspace, choices, workspace.data.inspect(Path(path), name=Path(path).name)), None
 
-    for control in (parts.percent.release, parts.seed.submit, parts.seed.blur):
-        control(hold_out, [parts.percent, parts.seed, session.choices], session.choices, **QUIET)
+    parts.percent.change(
+        hold_out, [parts.percent, session.choices], session.choices, trigger_mode="always_last", **QUIET
+    )
+    for left in (parts.seed.submit, parts.seed.blur):
+        left(choose_seed, [parts.seed, session.choices], session.choices, **QUIET)
     parts.file.upload(take_held_out, [parts.file, session.choices], [session.choices, parts.file], **QUIET)

@@ -28,7 +28,7 @@ def percent_of(workspace: Workspace, subject: Subject) -> int:
     if subject.percent is not None:
         return subject.percent
     rows = workspace.data.dataset(str(subject.fingerprint)).rows
-    return round(100 * held_out_rows(workspace, subject) / max(1, rows))
+    return min(50, round(100 * held_out_rows(workspace, subject) / max(1, rows)))
 
 
 def drawn_head(workspace: Workspace, inspection: Inspection, subject: Subject, profile: TokenProfile | None) -> str:

@@ -128,7 +128,7 @@ def _figures(
     effect = profile.effect_at(max_length) if profile else None
     scale = profile.rows / max(1, profile.counted) if profile else 1.0
     about = "about " if scale > 1 else ""
-    tokens = profile and profile.effects[-1].kept_tokens * scale
+    tokens = profile and profile.tokens * scale
     cut = effect and effect.rows_cut * scale
     repeats = sum(problem.count for problem in inspection.problems if problem.kind == "duplicates")
     items = (

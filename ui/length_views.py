@@ -22,9 +22,16 @@ def waiting(share: float | None = None) -> str:
     """Return what stands there while tokens are counted."""
     far = f" {share:.0%}" if share else ""
     return card(
-        f'<p class="help waiting-line">Counting tokens with the model\'s tokenizer…{far}</p>',
+        f'<p class="help waiting-line">Counting tokens with the model\'s tokenizer…{far}</p>'
+        '<button type="button" class="button small" data-pick="stop-counting">Stop counting</button>',
         title="How long the rows are", classes="lengths",
     )  # fmt: skip
+
+
+def stopped() -> str:
+    """Return what stands there when counting was ended."""
+    again = '<button type="button" class="button small" data-pick="count-all">Count all</button>'
+    return card(f'<p class="help">Counting was ended. {again}</p>', title="How long the rows are", classes="lengths")
 
 
 def lengths(profile: TokenProfile, max_length: int) -> str:

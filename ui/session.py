@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 import gradio as gr
 
 from engine.errors import TuningError
-from engine.types import Run, TrainingPlan
+from engine.types import Dataset, Run, TrainingPlan
 from engine.workspace import Split, Workspace
 from ui.choices import Choices
 
@@ -76,13 +76,24 @@ def _still_valid(workspace: Workspace, remembered: object) -> Choices | None:
     if dataset is None:
         return None
     example, percent = workspace.data.example_of(dataset), remembered.get("held_out_percent")
+    seed = remembered.get("held_out_seed")
     return Choices(
         **kept,
         example=example.key if example else None,
         dataset_name=dataset.name,
         dataset_rows=dataset.rows,
         held_out_percent=percent if isinstance(percent, int) and 0 <= percent <= 50 else None,
+        held_out_seed=seed if isinstance(seed, int) and seed >= 0 else Choices.held_out_seed,
+        held_out=_still_held_out(workspace, remembered.get("held_out"), dataset),
     ).with_settings({str(key): value for key, value in settings.items() if isinstance(value, str | int | float)})
+
+
+def _still_held_out(workspace: Workspace, fingerprint: object, training: Dataset) -> str | None:
+    try:
+        kept = workspace.data.dataset(fingerprint) if isinstance(fingerprint, str) else None
+    except TuningError:
+        return None
+    return kept.fingerprint if kept and kept.dataset_type is training.dataset_type else None
 
 
 def choices_of(workspace: Workspace, run: Run) -> Choices:

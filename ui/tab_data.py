@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,14 +18,17 @@ from ui.data_rows import Looking, RowsParts, drawing, drawn_xray, rows_layout, w
 from ui.data_sources import (
     FIELDS,
     FILE_TYPES,
+    Arrived,
     Pending,
     answered,
+    can_be_mapped,
     mapping_fields,
     mapping_from,
     meaning_called,
     named,
     read,
     rejected,
+    with_arrived,
     with_example,
     with_inspection,
 )
@@ -61,6 +65,7 @@ class Parts:
     rows: RowsParts
     subject: gr.State
     pending: gr.State
+    arrived: gr.State
 
 
 def build(workspace: Workspace, session: Session) -> None:
@@ -70,9 +75,9 @@ def build(workspace: Workspace, session: Session) -> None:
     _wire_sources(workspace, session, parts, flags)
     _wire_columns(workspace, session, parts, flags)
     wire_split(workspace, session, parts.split)
-    _wire_view(workspace, session, parts)
+    _wire_view(workspace, session, parts, flags)
     _wire_lengths(workspace, session, parts, flags)
-    wire_rows(workspace, parts.rows, parts.subject, parts.findings)
+    wire_rows(workspace, parts.rows, parts.subject, parts.findings, flags)
 
 
 def _layout(workspace: Workspace) -> Parts:
@@ -108,7 +113,7 @@ def _layout(workspace: Workspace) -> Parts:
             rows = rows_layout()
     return Parts(
         examples, file, wanted, get, reading, refused, overview, columns, meaning, fields, apply, split, cards, findings,
-        lengths, rows, gr.State(Subject()), gr.State(Pending()),
+        lengths, rows, gr.State(Subject()), gr.State(Pending()), gr.State(Arrived()),
     )  # fmt: skip
 
 
@@ -140,7 +145,7 @@ def _window(request: gr.Request) -> str:
 
 
 def _wire_sources(workspace: Workspace, session: Session, parts: Parts, flags: Flags) -> None:
-    outputs = [session.choices, parts.file, parts.reading, parts.rejected, parts.pending]
+    outputs = [parts.arrived, parts.file, parts.reading, parts.rejected, parts.pending]
 
     @guarded
     def choose_example(choices: Choices, request: gr.Request, event: gr.EventData) -> tuple[object, ...]:
@@ -148,26 +153,24 @@ def _wire_sources(workspace: Workspace, session: Session, parts: Parts, flags: F
         return with_example(workspace, choices, picked(event)), "", "", Pending()
 
     @guarded_with(lambda _: (gr.skip(), None, "", gr.skip(), gr.skip()))
-    def take_file(path: str | None, choices: Choices, request: gr.Request) -> Iterator[tuple[object, ...]]:
+    def take_file(path: str | None, request: gr.Request) -> Iterator[tuple[object, ...]]:
         if not path:
             yield gr.skip(), None, "", "", gr.skip()
             return
         pending = Pending(path, name=Path(path).name)
         yield gr.skip(), None, views.reading(pending.name, None), "", pending
-        yield from _reading(workspace, choices, pending, flags, _window(request))
+        yield from _reading(workspace, pending, flags, _window(request))
 
     @guarded_with(lambda _: (gr.skip(), None, "", gr.skip(), gr.skip()))
-    def get(name: str, choices: Choices, request: gr.Request) -> Iterator[tuple[object, ...]]:
+    def get(name: str, request: gr.Request) -> Iterator[tuple[object, ...]]:
         pending = named(name)
         yield gr.skip(), None, views.reading(pending.name, None), "", pending
-        yield from _reading(workspace, choices, pending, flags, _window(request))
+        yield from _reading(workspace, pending, flags, _window(request))
 
     @guarded_with(lambda _: (gr.skip(), None, "", gr.skip(), gr.skip()))
-    def again(
-        choices: Choices, pending: Pending, request: gr.Request, event: gr.EventData
-    ) -> Iterator[tuple[object, ...]]:
+    def again(pending: Pending, request: gr.Request, event: gr.EventData) -> Iterator[tuple[object, ...]]:
         if pending.name and picked(event) == "encoding:cp1252":
-            yield from _reading(workspace, choices, replace(pending, encoding="cp1252"), flags, _window(request))
+            yield from _reading(workspace, replace(pending, encoding="cp1252"), flags, _window(request))
         else:
             yield (gr.skip(),) * 5
 
@@ -177,29 +180,33 @@ def _wire_sources(workspace: Workspace, session: Session, parts: Parts, flags: F
             flags.raise_for(_window(request))
 
     @guarded
-    def make_other(choices: Choices, event: gr.EventData) -> object:
+    def make_other(choices: Choices, event: gr.EventData) -> tuple[object, object]:
         kind, _, key = picked(event).partition(":")
         if kind != "derive" or choices.dataset is None:
-            return gr.skip()
-        return with_inspection(choices, workspace.data.derive(choices.dataset, key))
+            return gr.skip(), gr.skip()
+        return with_inspection(choices, workspace.data.derive(choices.dataset, key)), Pending()
+
+    @guarded
+    def take(arrived: Arrived, choices: Choices) -> object:
+        return with_arrived(choices, arrived) if arrived.fingerprint else gr.skip()
 
     parts.examples.pick(
         choose_example, session.choices, [session.choices, parts.reading, parts.rejected, parts.pending], **QUIET
     )
-    parts.file.upload(take_file, [parts.file, session.choices], outputs, **READING)
+    parts.file.upload(take_file, parts.file, outputs, **READING)
     for asked in (parts.get.click, parts.wanted.submit):
-        asked(get, [parts.wanted, session.choices], outputs, **READING)
-    parts.rejected.pick(again, [session.choices, parts.pending], outputs, **READING)
+        asked(get, parts.wanted, outputs, **READING)
+    parts.rejected.pick(again, parts.pending, outputs, **READING)
     parts.reading.pick(cancel, None, None, **QUIET)
-    parts.overview.pick(make_other, session.choices, session.choices, **QUIET)
+    parts.overview.pick(make_other, session.choices, [session.choices, parts.pending], **QUIET)
+    parts.arrived.change(take, [parts.arrived, session.choices], session.choices, **QUIET)
 
 
-def _reading(
-    workspace: Workspace, choices: Choices, pending: Pending, flags: Flags, window: str
-) -> Iterator[tuple[object, ...]]:
+def _reading(workspace: Workspace, pending: Pending, flags: Flags, window: str) -> Iterator[tuple[object, ...]]:
     """Show how far a file is read and its first rows, then take it, or say why not."""
     first_rows: str | None = None
-    for step in read(workspace, pending, flags, window):
+    flag = flags.fresh(window)
+    for step in read(workspace, pending, flag):
         if not isinstance(step, Inspection):
             if first_rows is None and pending.path:
                 first_rows = rows_views.preview_table(
@@ -210,17 +217,22 @@ def _reading(
             yield gr.skip(), None, "", rejected(step, pending), answered(pending, step)
             return
         else:
-            yield with_inspection(choices, step), None, "", "", answered(pending, step)
+            dataset = step.dataset
+            arrived = Arrived(dataset.fingerprint, dataset.name, dataset.rows, time.monotonic_ns())
+            yield arrived, None, "", "", answered(pending, step)
             return
-    yield gr.skip(), None, "", "", gr.skip()
+    if flags.was_replaced(window, flag):  # a newer reading draws here
+        yield (gr.skip(),) * 5
+    else:
+        yield gr.skip(), None, "", "", gr.skip()
 
 
 def _wire_columns(workspace: Workspace, session: Session, parts: Parts, flags: Flags) -> None:
     form = [parts.meaning, *parts.fields]
 
     @guarded
-    def offer(pending: Pending, choices: Choices) -> tuple[object, ...]:
-        if not pending.columns:
+    def offer(pending: Pending) -> tuple[object, ...]:
+        if not can_be_mapped(pending):
             return gr.update(visible=False), *((gr.skip(),) * len(form))
         open_now = not pending.mapping
         return gr.update(visible=True, open=open_now), *mapping_fields(pending)
@@ -231,62 +243,56 @@ def _wire_columns(workspace: Workspace, session: Session, parts: Parts, flags: F
 
     @guarded_with(lambda _: (gr.skip(), None, "", gr.skip(), gr.skip()))
     def apply(
-        choices: Choices, pending: Pending, title: str, *sent: object, request: gr.Request
+        pending: Pending, title: str, first: object, second: object, third: object, fourth: object, request: gr.Request
     ) -> Iterator[tuple[object, ...]]:
         if not pending.name:
             yield (gr.skip(),) * 5
             return
-        mapping = mapping_from(meaning_called(title), pending, sent)
-        yield from _reading(workspace, choices, replace(pending, mapping=mapping), flags, _window(request))
+        mapping = mapping_from(meaning_called(title), pending, (first, second, third, fourth))
+        yield from _reading(workspace, replace(pending, mapping=mapping), flags, _window(request))
 
-    parts.pending.change(offer, [parts.pending, session.choices], [parts.columns, *form], **QUIET)
+    parts.pending.change(offer, parts.pending, [parts.columns, *form], **QUIET)
     parts.meaning.input(other_meaning, [parts.meaning, parts.pending], form, **QUIET)
 
-    def applied(
-        choices: Choices, pending: Pending, title: str, first: object, second: object, third: object, fourth: object,
-        request: gr.Request,
-    ) -> Iterator[object]:  # fmt: skip
-        yield from apply(choices, pending, title, first, second, third, fourth, request=request)
-
     parts.apply.click(
-        applied, [session.choices, parts.pending, *form],
-        [session.choices, parts.file, parts.reading, parts.rejected, parts.pending], **QUIET,
+        apply, [parts.pending, *form],
+        [parts.arrived, parts.file, parts.reading, parts.rejected, parts.pending], **READING,
     )  # fmt: skip
 
 
-def _wire_view(workspace: Workspace, session: Session, parts: Parts) -> None:
+def _wire_view(workspace: Workspace, session: Session, parts: Parts, flags: Flags) -> None:
     drawn = [
-        parts.examples, parts.overview, parts.split.whole, parts.split.percent, parts.split.says, parts.cards, parts.findings, parts.lengths, parts.rows.whole,
-        *parts.rows.drawn, parts.rows.xray, parts.subject,
+        parts.examples, parts.overview, parts.split.whole, parts.split.percent, parts.split.seed, parts.split.says, parts.cards, parts.findings, parts.lengths, parts.rows.whole,
+        *parts.rows.drawn, parts.rows.search, parts.rows.xray, parts.subject,
     ]  # fmt: skip
 
     @guarded
-    def draw(choices: Choices, subject: Subject, looking: Looking) -> tuple[object, ...]:
+    def draw(choices: Choices, subject: Subject, looking: Looking, request: gr.Request) -> tuple[object, ...]:
         wanted = subject_of(workspace, choices)
         if wanted == subject:
             return (gr.skip(),) * len(drawn)
+        flags.raise_for(f"{_window(request)} tokens")  # what is still counted belongs to what was seen before
         hidden = gr.update(visible=False)
         if wanted.fingerprint is None:
-            nothing = _examples(workspace, None), views.no_dataset(), hidden, gr.skip(), "", hidden, "", "", hidden
-            return (*nothing, "", "", "", gr.skip(), gr.skip(), Looking(), "", wanted)
+            nothing = (
+                _examples(workspace, None), views.no_dataset(), hidden, gr.skip(), gr.skip(), "", hidden, "", "", hidden,
+            )  # fmt: skip
+            return (*nothing, "", "", "", gr.skip(), gr.skip(), Looking(), "", "", wanted)
         if wanted.fingerprint != subject.fingerprint:
-            looking = Looking()
+            flags.raise_for(f"{_window(request)} search")
+            looking = Looking(wanted.fingerprint)
         inspection = workspace.data.inspection(wanted.fingerprint)
         shown = gr.update(visible=True)
         percent = gr.update(value=percent_of(workspace, wanted))
         apart = views.kept_apart(held_out_of(workspace, wanted))
         head = (
-            _examples(workspace, choices.example),
-            drawn_head(workspace, inspection, wanted, None),
-            shown,
-            percent,
-            apart,
-            shown,
-        )
+            _examples(workspace, choices.example), drawn_head(workspace, inspection, wanted, None), shown, percent,
+            gr.update(value=wanted.seed), apart, shown,
+        )  # fmt: skip
         found = drawn_findings(workspace, inspection, wanted, None)
         lengths = length_views.waiting()
         rows = drawing(workspace, wanted.fingerprint, looking)
-        return (*head, found, lengths, shown, *rows, rows_views.xray_waiting(), wanted)
+        return (*head, found, lengths, shown, *rows, looking.search, rows_views.xray_waiting(), wanted)
 
     session.choices.change(draw, [session.choices, parts.subject, parts.rows.looking], drawn, **QUIET)
 
@@ -295,12 +301,15 @@ def _wire_lengths(workspace: Workspace, session: Session, parts: Parts, flags: F
     def counted(subject: Subject, looking: Looking, most: int, window: str) -> Iterator[tuple[object, ...]]:
         fingerprint = str(subject.fingerprint)
         work: Background[float, TokenProfile] = Background(
-            lambda tell: workspace.data.token_profile(fingerprint, subject.model, most_rows=most, watch=tell),
+            lambda tell: workspace.data.token_profile(
+                fingerprint, subject.model, subject.max_length, most_rows=most, watch=tell
+            ),
             flags.fresh(f"{window} tokens"),
         )
         for share in work.steps():
             yield gr.skip(), gr.skip(), length_views.waiting(share), gr.skip()
         if work.result is None:
+            yield gr.skip(), gr.skip(), length_views.stopped(), gr.skip()
             return
         inspection = workspace.data.inspection(fingerprint)
         yield (
@@ -328,6 +337,11 @@ def _wire_lengths(workspace: Workspace, session: Session, parts: Parts, flags: F
             yield from counted(subject, looking, ALL_TOKENS, _window(request))
 
     @guarded
+    def stop_counting(request: gr.Request, event: gr.EventData) -> None:
+        if picked(event) == "stop-counting":
+            flags.raise_for(f"{_window(request)} tokens")
+
+    @guarded
     def use(choices: Choices, subject: Subject, event: gr.EventData) -> object:
         sent = event._data.get("length") if isinstance(event._data, dict) else None
         if subject.fingerprint is None or not isinstance(sent, int) or not 0 < sent <= 10**6:
@@ -338,4 +352,5 @@ def _wire_lengths(workspace: Workspace, session: Session, parts: Parts, flags: F
     outputs = [parts.overview, parts.findings, parts.lengths, parts.rows.xray]
     parts.subject.change(count, where, outputs, trigger_mode="always_last", **TOKENIZING)
     parts.lengths.pick(count_all, where, outputs, **TOKENIZING)
+    parts.lengths.pick(stop_counting, None, None, **QUIET)
     parts.lengths.length(use, [session.choices, parts.subject], session.choices, **QUIET)

@@ -178,7 +178,7 @@ def _chosen(rows_path: Path, view: RowsView) -> numpy.ndarray:
         kept &= lengths[view.column] <= view.high
     if view.value is not None:
         values = pyarrow.parquet.read_table(rows_path, columns=[view.column])[view.column]
-        kept &= numpy.array([str(value).lower() == view.value.lower() for value in values.to_pylist()], dtype=bool)
+        kept &= numpy.array([cell_text(value) == view.value for value in values.to_pylist()], dtype=bool)
     if view.repeats:
         kept &= facts["repeats"].to_numpy()
     chosen = numpy.flatnonzero(kept)

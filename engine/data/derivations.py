@@ -7,6 +7,7 @@ places and a fingerprint of its own; the rows it came from stay as they are.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +111,12 @@ def derive(dataset: Dataset, key: str, data_directory: Path) -> Inspection:
     folder = data_directory / "derived"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{dataset.fingerprint[:16]}-{key}.jsonl"
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        for row in iterate_rows(dataset):
-            stream.writelines(json.dumps(new, ensure_ascii=False) + "\n" for new in chosen.derive(row))
-    temporary.replace(path)
+    temporary = path.with_suffix(f".{uuid.uuid4().hex}")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            for row in iterate_rows(dataset):
+                stream.writelines(json.dumps(new, ensure_ascii=False) + "\n" for new in chosen.derive(row))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return inspect_file(path, data_directory, name=f"{dataset.name}: {chosen.title[0].lower()}{chosen.title[1:]}")

@@ -60,7 +60,7 @@ def default_held_out(
     keys = facts_of(dataset.parquet_path)["key"].to_pylist()
     labels = labels_of(dataset) if dataset.dataset_type in _LABELLED else [""] * dataset.rows
     indices = split_indices(keys, labels, fraction=percent / 100, seed=split.seed, maximum=most)
-    return HeldOut("split", indices=indices, percent=split.percent, seed=split.seed)
+    return HeldOut("split" if indices else "none", indices=indices, percent=split.percent, seed=split.seed)
 
 
 _LABELLED = frozenset({DatasetType.CLASSIFICATION, DatasetType.UNPAIRED_PREFERENCE})

@@ -61,7 +61,7 @@ class Library:
         self._overlaps: dict[tuple[str, str], int] = {}
         self._tokenizing = threading.Lock()  # tokenizers and templates keep a state while they work
         self._statistics: dict[tuple[str, Path | None, Path, int], DatasetStatistics] = {}
-        self._profiles: dict[tuple[str, Path, int], TokenProfile] = {}
+        self._profiles: dict[tuple[str, Path, int, int], TokenProfile] = {}
 
     # --- examples ------------------------------------------------------------------------------------------------
 
@@ -116,10 +116,21 @@ class Library:
         found = inspect_file(absolute, self.directory, name=title, mapping=mapping, encoding=encoding, watch=watch)
         if mapping and found.dataset:
             self._remembered.keep(found.columns, mapping)
+        if found.dataset and (same := self._example_with_rows(found.dataset)):
+            return same
         known = None if mapping or found.verdict is not Verdict.ASK else self._remembered.of(found.columns)
         if known is None:
             return found
         return inspect_file(absolute, self.directory, name=title, mapping=known, encoding=encoding, watch=watch)
+
+    def _example_with_rows(self, dataset: Dataset) -> Inspection | None:
+        """A copy of an example's file is that example; else its description would take the example's place."""
+        for example in self._examples:
+            if example.rows == dataset.rows and example.path != dataset.source_path:
+                again = inspect_file(example.path, self.directory, name=example.title)
+                if again.dataset and again.dataset.fingerprint == dataset.fingerprint:
+                    return again
+        return None
 
     def inspect_example(self, key: str) -> Inspection:
         """Read a bundled example.
@@ -187,7 +198,10 @@ class Library:
         Raises:
             UsageError: When these rows cannot become that.
         """
-        return derive(self.dataset(fingerprint), key, self.directory)
+        made = derive(self.dataset(fingerprint), key, self.directory)
+        if made.dataset is None:
+            raise UsageError("nothing would be left", found=made.message, next_step="Choose other rows.")
+        return made
 
     # --- rows ----------------------------------------------------------------------------------------------------
 
@@ -244,6 +258,7 @@ class Library:
         self,
         fingerprint: str,
         model: str,
+        max_length: int,
         *,
         most_rows: int = SAMPLED_ROWS,
         watch: Callable[[float], None] = lambda share: None,
@@ -254,12 +269,17 @@ class Library:
             UsageError, ModelError: When dataset or model is unknown.
         """
         path, tokenizer = self._tokenizer_of(model)
-        key = (fingerprint, path, most_rows)
+        key = (fingerprint, path, most_rows, max_length)
         with self._tokenizing:
             if key not in self._profiles:
                 context = max(16, min(int(tokenizer.model_max_length), 1 << 20))
                 self._profiles[key] = token_profile(
-                    self.dataset(fingerprint), tokenizer, most_rows=most_rows, context=context, watch=watch
+                    self.dataset(fingerprint),
+                    tokenizer,
+                    most_rows=most_rows,
+                    context=context,
+                    max_length=max_length,
+                    watch=watch,
                 )
             return self._profiles[key]
 

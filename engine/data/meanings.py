@@ -32,7 +32,7 @@ _SYSTEM = {"system": "System text (optional)"}
 MEANINGS: tuple[Meaning, ...] = (
     Meaning(
         "questions", "A question with its answer", DatasetType.PROMPT_COMPLETION,
-        {"prompt": "Question", "completion": "Answer"}, _SYSTEM,
+        {"prompt": "Question", "completion": "Answer"}, {"input": "More to the question (optional)", **_SYSTEM},
     ),
     Meaning("conversation", "A conversation", DatasetType.LANGUAGE_MODELING, {"messages": "Turns"}, {}),
     Meaning("text", "A plain text", DatasetType.LANGUAGE_MODELING, {"text": "Text"}, {}),
@@ -52,10 +52,10 @@ MEANINGS: tuple[Meaning, ...] = (
 """Everything a row can be, the usual one first."""
 
 
-def meaning_of(mapping: Mapping[str, str]) -> Meaning:
-    """Return the meaning that a mapping was made for; the first one when it fits none."""
-    fitting = (one for one in MEANINGS if set(one.columns) <= set(mapping) <= {*one.columns, *one.optional, "input"})
-    return next(fitting, MEANINGS[0])
+def meaning_of(mapping: Mapping[str, str]) -> Meaning | None:
+    """Return the meaning that says just what a mapping says; None when the form has no words for it."""
+    fitting = (one for one in MEANINGS if set(one.columns) <= set(mapping) <= {*one.columns, *one.optional})
+    return next(fitting, None)
 
 
 def first_guess(meaning: Meaning, columns: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str | None]:

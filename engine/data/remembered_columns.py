@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +24,7 @@ class RememberedColumns:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = threading.Lock()
 
     def of(self, columns: Sequence[str]) -> dict[str, str] | None:
         """Return what these columns were said to hold, if anybody said so."""
@@ -32,14 +35,15 @@ class RememberedColumns:
 
     def keep(self, columns: Sequence[str], mapping: Mapping[str, str]) -> None:
         """Remember what these columns hold; the oldest are forgotten when there are too many."""
-        known = self._read()
-        known.pop(_key(columns), None)
-        known[_key(columns)] = dict(mapping)
-        newest = dict(list(known.items())[-MOST_REMEMBERED:])
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(newest, indent=1), encoding="utf-8")
-        os.replace(temporary, self._path)
+        with self._lock:
+            known = self._read()
+            known.pop(_key(columns), None)
+            known[_key(columns)] = dict(mapping)
+            newest = dict(list(known.items())[-MOST_REMEMBERED:])
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self._path.with_suffix(f".{uuid.uuid4().hex}")
+            temporary.write_text(json.dumps(newest, indent=1), encoding="utf-8")
+            os.replace(temporary, self._path)
 
     def _read(self) -> dict[str, object]:
         try:

@@ -12,8 +12,9 @@ from statistics import median_low
 from typing import TYPE_CHECKING
 
 from engine.data.chat_format import encoded_rows
-from engine.data.checks import row_key
+from engine.data.checks import spoken_text
 from engine.data.clean_copy import iterate_rows, rows_at
+from engine.data.conversions import CanonicalRow
 from engine.data.dataset import facts_of
 from engine.data.token_profile import sample_of
 from engine.types import Dataset, DatasetType
@@ -112,10 +113,15 @@ def dataset_statistics(
 
 def overlap(dataset: Dataset, held_out: Dataset) -> int:
     """Return how many held-out rows also stand in the dataset."""
-    wanted = [row_key(row) for row in iterate_rows(held_out)]
+    wanted = [_said(row) for row in iterate_rows(held_out)]
     known = set(wanted)
-    met = {key for key in map(row_key, iterate_rows(dataset)) if key in known}
+    met = {key for key in map(_said, iterate_rows(dataset)) if key in known}
     return sum(key in met for key in wanted)
+
+
+def _said(row: CanonicalRow) -> int:
+    """What rows share that say the same, whether as texts or as turns."""
+    return hash(tuple(map(spoken_text, row.values())))
 
 
 def length_histogram(ordered: Sequence[int], bins: int = _BINS) -> tuple[tuple[int, int, int], ...]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from engine.data.chat_format import encoded_rows
 from engine.data.clean_copy import iterate_rows, rows_at
 from engine.data.tokenization import Encoded
-from engine.types import Dataset
+from engine.types import Dataset, DatasetType
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -65,6 +65,7 @@ class TokenProfile:
         totals, prompts, answers: Rows by all tokens, by those that are only read, by those that carry loss.
         effects: What each of some lengths does, from short to long; the last cuts nothing.
         longest: The longest counted rows: number from 1, and tokens.
+        tokens: All tokens of the counted rows, also those that will be cut off.
         answer_ends_with: The token that ends answers, as it is written; empty when answers end with text.
     """
 
@@ -76,6 +77,7 @@ class TokenProfile:
     answers: tuple[int, ...]
     effects: tuple[LengthEffect, ...]
     longest: tuple[tuple[int, int], ...]
+    tokens: int
     answer_ends_with: str = ""
 
     def effect_at(self, max_length: int) -> LengthEffect:
@@ -86,11 +88,15 @@ class TokenProfile:
 
 @dataclass(frozen=True)
 class _Measured:
-    """One row: all tokens, and the places of those that carry loss."""
+    """One row: how many tokens it has, and from which place to which they carry loss."""
 
     number: int
     tokens: int
-    trained: tuple[int, ...]
+    runs: tuple[tuple[int, int], ...]
+
+    @property
+    def trained(self) -> int:
+        return sum(end - start for start, end in self.runs)
 
 
 def token_profile(
@@ -98,6 +104,7 @@ def token_profile(
     tokenizer: PreTrainedTokenizerBase,
     *,
     context: int,
+    max_length: int,
     most_rows: int = SAMPLED_ROWS,
     watch: Callable[[float], None] = lambda share: None,
 ) -> TokenProfile:
@@ -107,6 +114,7 @@ def token_profile(
         dataset: The rows.
         tokenizer: The model's tokenizer.
         context: The most tokens that the model reads; no longer length is of interest.
+        max_length: The length that is set now; it is counted in any case.
         most_rows: Rows to count; more than there are counts all.
         watch: Told the share that is done; may raise to end the counting.
 
@@ -118,21 +126,22 @@ def token_profile(
     measured: list[_Measured] = []
     last: Encoded | None = None
     for number, encoded in zip(numbers, encoded_rows(rows, dataset, tokenizer), strict=True):
-        places = tuple(place for place, flag in enumerate(encoded.trained) if flag)
-        measured.append(_Measured(number + 1, len(encoded.token_ids), places))
-        last = encoded if places else last
+        row = _Measured(number + 1, len(encoded.token_ids), _runs(encoded.trained))
+        measured.append(row)
+        last = encoded if row.runs else last
         if len(measured) % 500 == 0:
             watch(len(measured) / len(numbers))
-    lengths = _lengths_of_interest([row.tokens for row in measured], context)
+    lengths = _lengths_of_interest([row.tokens for row in measured], context, max_length)
     edges = _edges([row.tokens for row in measured])
     return TokenProfile(
         rows=dataset.rows,
         counted=len(measured),
         edges=edges,
         totals=_histogram([row.tokens for row in measured], edges),
-        prompts=_histogram([row.tokens - len(row.trained) for row in measured], edges),
-        answers=_histogram([len(row.trained) for row in measured], edges),
-        effects=_effects(measured, lengths),
+        prompts=_histogram([row.tokens - row.trained for row in measured], edges),
+        answers=_histogram([row.trained for row in measured], edges),
+        effects=_effects(measured, lengths, teaches=dataset.dataset_type is not DatasetType.PROMPT_ONLY),
+        tokens=sum(row.tokens for row in measured),
         longest=tuple(
             (row.number, row.tokens) for row in sorted(measured, key=lambda row: -row.tokens)[:LONGEST_LISTED]
         ),
@@ -153,7 +162,17 @@ def _end_of_answer(encoded: Encoded | None, tokenizer: PreTrainedTokenizerBase) 
     return str(token) if encoded.token_ids[last] in tokenizer.all_special_ids else ""
 
 
-def _lengths_of_interest(tokens: Sequence[int], context: int) -> list[int]:
+def _runs(flags: Sequence[bool]) -> tuple[tuple[int, int], ...]:
+    """From which place up to which flags are set."""
+    ends = [
+        place
+        for place in range(len(flags) + 1)
+        if (flags[place - 1] if place else False) != (place < len(flags) and flags[place])
+    ]
+    return tuple(zip(ends[::2], ends[1::2], strict=True))
+
+
+def _lengths_of_interest(tokens: Sequence[int], context: int, now: int) -> list[int]:
     """Choose lengths between the shortest sensible one and the longest row, finer where more rows end."""
     longest = max(tokens)
     ordered = sorted(tokens)
@@ -164,7 +183,7 @@ def _lengths_of_interest(tokens: Sequence[int], context: int) -> list[int]:
     }
     chosen = sorted(wanted)
     step = ceil(len(chosen) / MOST_LENGTHS)
-    return sorted({*chosen[::-1][::step]})
+    return sorted({*chosen[::-1][::step], min(now, chosen[-1])})
 
 
 def _edges(tokens: Sequence[int]) -> tuple[int, ...]:
@@ -180,7 +199,7 @@ def _histogram(values: Sequence[int], edges: Sequence[int]) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def _effects(measured: Sequence[_Measured], lengths: Sequence[int]) -> tuple[LengthEffect, ...]:
+def _effects(measured: Sequence[_Measured], lengths: Sequence[int], *, teaches: bool) -> tuple[LengthEffect, ...]:
     """Work out all lengths together: what is gained from one length to the next is added up, row by row."""
     steps = len(lengths)
     cut, without, ended = [0] * steps, [0] * steps, [0] * steps
@@ -188,14 +207,14 @@ def _effects(measured: Sequence[_Measured], lengths: Sequence[int]) -> tuple[Len
     for row in measured:
         for place in range(bisect_left(lengths, row.tokens)):
             cut[place] += 1
-        first = row.trained[0] + 1 if row.trained else lengths[-1] + row.tokens + 1
-        for place in range(bisect_left(lengths, first)):
+        first = row.runs[0][0] + 1 if row.runs else lengths[-1] + row.tokens + 1
+        for place in range(bisect_left(lengths, first) if teaches else 0):
             without[place] += 1
-        if row.trained:
-            for place in range(bisect_left(lengths, row.trained[-1] + 1), steps):
+        if row.runs:
+            for place in range(bisect_left(lengths, row.runs[-1][1]), steps):
                 ended[place] += 1
-        for token in row.trained:
-            trained[bisect_left(lengths, token + 1)] += 1
+        for start, end in row.runs:
+            _add_run(trained, lengths, start, end)
     learnt = list(accumulate(trained[:steps]))
     tokens = sorted(row.tokens for row in measured)
     return tuple(
@@ -210,6 +229,15 @@ def _effects(measured: Sequence[_Measured], lengths: Sequence[int]) -> tuple[Len
         )
         for place, length in enumerate(lengths)
     )
+
+
+def _add_run(trained: list[int], lengths: Sequence[int], start: int, end: int) -> None:
+    """Add the tokens of a run to the shortest length that keeps each."""
+    place = bisect_left(lengths, start + 1)
+    while start < end:
+        stop = min(end, lengths[place]) if place < len(lengths) else end
+        trained[place] += stop - start
+        start, place = stop, place + 1
 
 
 def _padding(ordered: Sequence[int]) -> float:

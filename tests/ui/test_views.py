@@ -56,7 +56,7 @@ RUN = Run("run-1", EVIL, RunStatus.RUNNING, PLAN, Path("/r"), created=0.0, step=
 FAILED = replace(RUN, status=RunStatus.FAILED, error={"what": EVIL, "where": EVIL, "next_step": EVIL})
 PROFILE = TokenProfile(
     rows=20, counted=10, edges=(0, 16, 32), totals=(6, 4), prompts=(10, 0), answers=(9, 1),
-    effects=(LengthEffect(16, 2, 1, 150, 60, 7, 0.2), LengthEffect(30, 0, 0, 200, 80, 10, 0.1)), longest=((3, 30),),
+    effects=(LengthEffect(16, 2, 1, 150, 60, 7, 0.2), LengthEffect(30, 0, 0, 200, 80, 10, 0.1)), longest=((3, 30),), tokens=200,
     answer_ends_with=EVIL,
 )  # fmt: skip
 COLUMNS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from engine.data.library import Library
 from engine.data.meanings import MEANINGS, first_guess, meaning_of
 from engine.data.problems import Verdict
 from engine.data.remembered_columns import MOST_REMEMBERED, RememberedColumns
+from engine.errors import UsageError
+from engine.types import HeldOut
 
 
 @pytest.fixture
@@ -78,5 +81,43 @@ def test_a_guess_takes_what_is_mapped_and_then_what_is_free():
     assert first_guess(questions, ["a", "b", "c"], {"completion": "a"}) == {
         "prompt": "b",
         "completion": "a",
+        "input": None,
         "system": None,
     }
+
+
+def test_a_form_that_is_sent_unchanged_changes_no_row(library, write):
+    rows = [{"instruction": f"Translate {number}", "input": "hello", "output": "hallo"} for number in range(3)]
+    first = library.inspect(write("alpaca.jsonl", lines(rows)))
+    mapping = dict(first.dataset.mapping)
+    assert meaning_of(mapping).key == "questions"
+    again = library.inspect(write("alpaca.jsonl", lines(rows)), mapping=mapping)
+    assert library.rows(again.dataset.fingerprint).rows == library.rows(first.dataset.fingerprint).rows
+
+
+def test_pairs_with_turns_have_no_words_in_the_form():
+    assert meaning_of({"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}) is None
+
+
+def test_a_conversion_that_leaves_nothing_is_a_sentence(library, write):
+    rows = [{"prompt": f"q{number}", "completion": "a", "label": False} for number in range(4)]
+    dataset = library.inspect(write("down.jsonl", lines(rows))).dataset
+    with pytest.raises(UsageError, match="nothing would be left"):
+        library.derive(dataset.fingerprint, "liked_only")
+
+
+def test_rows_that_say_the_same_overlap_whether_texts_or_turns(library, write):
+    texts = library.inspect(write("texts.jsonl", lines([{"prompt": f"q{n}", "completion": "a"} for n in range(4)])))
+    turns = [
+        {"prompt": [{"role": "user", "content": f"q{n}"}], "completion": [{"role": "assistant", "content": "a"}]}
+        for n in (1, 9)
+    ]
+    apart = library.inspect(write("turns.jsonl", lines(turns))).dataset
+    assert library.overlap(texts.dataset.fingerprint, HeldOut("file", apart)) == 1
+
+
+def test_answers_remembered_by_many_threads_are_all_kept(tmp_path):
+    remembered = RememberedColumns(tmp_path / "columns.json")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: remembered.keep([f"c{number}"], {"text": f"c{number}"}), range(60)))
+    assert all(remembered.of([f"c{number}"]) for number in range(60))

@@ -146,6 +146,48 @@ def wire_rows(workspace: Workspace, parts: RowsParts, subject: gr.State, finding
     """Wire the rows; `findings` holds buttons that show a row too."""
     nothing = (gr.skip(),) * len(parts.drawn)
 
+    _wire_search(workspace, parts, subject, flags)
+
+    def turned(by: int) -> Callable[[Subject, Looking], object]:
+        @guarded
+        def turn(about: Subject, looking: Looking) -> tuple[object, ...]:
+            if about.fingerprint is None:
+                return nothing
+            return drawing(workspace, about.fingerprint, replace(looking, offset=max(0, looking.offset + by)))
+
+        return turn
+
+    @guarded
+    def look(about: Subject, looking: Looking, event: gr.EventData) -> tuple[object, ...]:
+        key = picked(event)
+        if about.fingerprint is None or not _is_number(key):
+            return gr.skip(), *nothing
+        if not 0 < int(key) <= workspace.data.dataset(about.fingerprint).rows:
+            return gr.skip(), *nothing
+        seen = replace(looking, row=int(key))
+        return drawn_xray(workspace, about, seen), *drawing(workspace, about.fingerprint, seen)
+
+    @guarded
+    def see(about: Subject, looking: Looking, event: gr.EventData) -> tuple[object, ...]:
+        key = picked(event)
+        if about.fingerprint is None or _is_number(key):
+            return gr.skip(), *nothing
+        seen = with_way(looking, key, workspace.data.columns(about.fingerprint))
+        return gr.update(value=""), *drawing(workspace, about.fingerprint, seen)
+
+    where = [subject, parts.looking]
+    parts.previous.click(turned(-PAGE), where, parts.drawn, **QUIET)
+    parts.following.click(turned(PAGE), where, parts.drawn, **QUIET)
+    for source in (parts.rows, findings):
+        source.pick(look, where, [parts.xray, *parts.drawn], **TOKENIZING)
+    for source in (parts.rows, parts.ways):  # never behind a tokenizer's work, and no click is lost
+        source.pick(see, where, [parts.search, *parts.drawn], trigger_mode="multiple", **QUIET)
+
+
+def _wire_search(workspace: Workspace, parts: RowsParts, subject: gr.State, flags: Flags) -> None:
+    nothing = (gr.skip(),) * len(parts.drawn)
+    where = [subject, parts.looking]
+
     @guarded
     def find(search: str, about: Subject, looking: Looking, request: gr.Request) -> Iterator[tuple[object, ...]]:
         flag = flags.fresh(f"{request.session_hash} search")
@@ -176,41 +218,7 @@ def wire_rows(workspace: Workspace, parts: RowsParts, subject: gr.State, finding
         seen = Looking(about.fingerprint, offset=(number - 1) // PAGE * PAGE, row=number)
         return drawn_xray(workspace, about, seen), *drawing(workspace, about.fingerprint, seen)
 
-    def turned(by: int) -> Callable[[Subject, Looking], object]:
-        @guarded
-        def turn(about: Subject, looking: Looking) -> tuple[object, ...]:
-            if about.fingerprint is None:
-                return nothing
-            return drawing(workspace, about.fingerprint, replace(looking, offset=max(0, looking.offset + by)))
-
-        return turn
-
-    @guarded
-    def look(about: Subject, looking: Looking, event: gr.EventData) -> tuple[object, ...]:
-        key = picked(event)
-        if about.fingerprint is None or not _is_number(key):
-            return gr.skip(), *nothing
-        if not 0 < int(key) <= workspace.data.dataset(about.fingerprint).rows:
-            return gr.skip(), *nothing
-        seen = replace(looking, row=int(key))
-        return drawn_xray(workspace, about, seen), *drawing(workspace, about.fingerprint, seen)
-
-    @guarded
-    def see(about: Subject, looking: Looking, event: gr.EventData) -> tuple[object, ...]:
-        key = picked(event)
-        if about.fingerprint is None or _is_number(key):
-            return gr.skip(), *nothing
-        seen = with_way(looking, key, workspace.data.columns(about.fingerprint))
-        return gr.update(value=""), *drawing(workspace, about.fingerprint, seen)
-
-    where = [subject, parts.looking]
     parts.search.change(find, [parts.search, *where], parts.drawn, trigger_mode="always_last", **QUIET)
     parts.search.change(
         find_row, [parts.search, *where], [parts.xray, *parts.drawn], trigger_mode="always_last", **TOKENIZING
     )
-    parts.previous.click(turned(-PAGE), where, parts.drawn, **QUIET)
-    parts.following.click(turned(PAGE), where, parts.drawn, **QUIET)
-    for source in (parts.rows, findings):
-        source.pick(look, where, [parts.xray, *parts.drawn], **TOKENIZING)
-    for source in (parts.rows, parts.ways):  # never behind a tokenizer's work, and no click is lost
-        source.pick(see, where, [parts.search, *parts.drawn], trigger_mode="multiple", **QUIET)

@@ -27,15 +27,31 @@ def status_bar(workspace: Workspace) -> gr.HTML:
     Its value is the id of the run on view; its event `turned` says that some run changed its status.
     """
 
-    def pulse(asked: object) -> Mapping[str, object]:
+    def pulse(asked: object, request: gr.Request) -> Mapping[str, object]:
         ident = asked.get("run") if isinstance(asked, dict) else ""
-        return pulse_of(workspace, ident if isinstance(ident, str) else "")
+        unheard = is_unheard(request)
+        return {**pulse_of(workspace, ident if isinstance(ident, str) else ""), "unheard": unheard}
 
     return gr.HTML(
         "", elem_id="status-bar", padding=False, apply_default_css=False, html_template=_BAR,
         js_on_load="luthier.statusBar(element, props, server, (what) => trigger('turned', what));",
         server_functions=[pulse],
     )  # fmt: skip
+
+
+def is_unheard(request: gr.Request) -> bool:
+    """Return whether answers for this window lie in Gradio's queue and nobody reads them.
+
+    A page of gradio 6.31 closes its stream when the server has nothing more to say. A click that reaches the server in that
+    very moment is worked on, but its answer waits until some later click opens the stream again: to a person the click was
+    lost. Two pulses in a row that find an answer waiting make the page send an event, which opens the stream.
+    """
+    sent = getattr(request, "_json", None)  # gradio gives server functions starlette's request, whose JSON it has read
+    session = sent.get("session_hash") if isinstance(sent, dict) else None
+    if not isinstance(session, str):
+        return False
+    answers = request.app.get_blocks()._queue.pending_messages_per_session.get(session)
+    return answers is not None and not answers.empty()
 
 
 def pulse_of(workspace: Workspace, viewed: str) -> Mapping[str, object]:

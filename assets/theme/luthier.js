@@ -144,7 +144,7 @@ window.luthier = (() => {
 
   // --- status bar: the one thing that is always there; it asks once a second while the page is visible ---
   const statusBar = (element, props, server, turned) => {
-    let last = '', busy = false;
+    let last = '', busy = false, unheard = false;
     const slot = (name) => element.querySelector(`[data-slot="${name}"]`);
     const put = (name, words) => { const place = slot(name); if (place && place.textContent !== words) place.textContent = words; };
     const online = () => put('network', navigator.onLine ? 'Network on' : 'Offline');
@@ -157,8 +157,8 @@ window.luthier = (() => {
         element.querySelector('.status').dataset.tone = now.tone;
         const way = document.querySelector('#the-way [data-slot="train"]');
         if (way && now.train) way.textContent = now.train;
-        if (last && last !== now.turn) turned({turn: now.turn});
-        last = now.turn;
+        if ((last && last !== now.turn) || (unheard && now.unheard)) turned({turn: now.turn});
+        [last, unheard] = [now.turn, now.unheard];
       } catch { put('state', 'No answer from Luthier; is it still running?'); element.querySelector('.status').dataset.tone = 'error'; }
       busy = false;
     };

@@ -125,3 +125,15 @@ def test_an_unreachable_hub_and_a_folder_without_model_get_one_sentence(window: 
         expect(page.locator("#fetched").get_by_role("alert")).to_contain_text(wanted)
     page.get_by_role("tab", name="Train", exact=True).click()
     expect(page.locator("#train-main")).to_be_visible()
+
+
+def test_an_answer_that_nobody_listens_for_arrives_all_the_same(window: Any) -> None:
+    page = window.page
+    expect(page.locator("#status-bar [data-slot=state]")).to_have_text("Ready")
+
+    def close_early(route: Any) -> None:  # what a page sees when the server ends the stream in the moment of a click
+        route.fulfill(content_type="text/event-stream", body='data: {"msg": "close_stream"}\n\n')
+
+    page.route("**/queue/data*", close_early, times=1)
+    page.locator("#examples [data-pick=persona]").click()
+    expect(page.locator("#rows")).to_contain_text("captain", ignore_case=True)

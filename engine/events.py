@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 
@@ -56,17 +56,30 @@ class StepLogged(RunEvent):
     elapsed_seconds: float
     remaining_seconds: float
     memory_bytes: int
-    accuracy: float | None = None  # share of trained tokens whose first guess was right, 0 to 1
+    accuracy: float | None = None  # of trained tokens, labels or pairs, the share that was told right, 0 to 1
+    margin: float | None = None  # how far the better answers are ahead of the worse
+    reward: float | None = None  # mean reward of the model's own answers
+    kl: float | None = None  # how far the model has drifted from the untuned one, in nats an answer or a token
+    answer_tokens: float | None = None  # mean length of the model's own answers
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationLogged(RunEvent):
-    """Loss on the held-out rows after `step`."""
+    """Figures on the held-out rows after `step`; those that the objective does not have are None.
+
+    `confusion` counts, for each true label, how often each label was said, in the order of `labels`.
+    """
 
     step: int
     loss: float
     seconds: float
     accuracy: float | None = None
+    margin: float | None = None
+    reward: float | None = None
+    kl: float | None = None
+    f1: float | None = None
+    labels: Sequence[str] = ()
+    confusion: Sequence[Sequence[int]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +147,24 @@ class RunFailed(RunEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunProved(RunEvent):
+    """What was seen of the run's result when it was loaded again from disk.
+
+    Logits are compared on some held-out questions; `tolerance` is how far they may differ and still count as the same.
+    `problems` says in sentences what is not as it should be; it is empty when all is well.
+    """
+
+    step: int
+    weights_moved: bool
+    probes: int
+    answers_changed: int
+    reload_difference: float
+    base_difference: float
+    tolerance: float
+    problems: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunFinished(RunEvent):
     """All steps are done."""
 
@@ -147,7 +178,7 @@ EVENT_KINDS: Mapping[str, type[RunEvent]] = {
     kind.__name__: kind
     for kind in (
         RunStarted, StepLogged, EvaluationLogged, SampleGenerated, CheckpointSaved, RunWarned, RunPaused, RunResumed,
-        RunStopped, RunInterrupted, RunFailed, RunFinished,
+        RunStopped, RunInterrupted, RunFailed, RunProved, RunFinished,
     )
 }  # fmt: skip
 """From the name of a kind to its class."""

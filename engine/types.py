@@ -37,15 +37,51 @@ class DatasetFormat(StrEnum):
 
 
 class TuningMethod(StrEnum):
-    """Which weights move: a PEFT method, or all of them."""
+    """Which weights move: a PEFT method, or all of them. Names are PEFT's, in lower case."""
 
+    FULL = "full"
     LORA = "lora"
+    QLORA = "qlora"
+    DORA = "dora"
+    RSLORA = "rslora"
+    PISSA = "pissa"
+    OLORA = "olora"
+    ADALORA = "adalora"
+    PROMPT_TUNING = "prompt_tuning"
+    PREFIX_TUNING = "prefix_tuning"
+    P_TUNING = "p_tuning"
+    BOTTLENECK = "bottleneck"
+    IA3 = "ia3"
+    LLAMA_ADAPTER = "llama_adapter"
+    LOHA = "loha"
+    LOKR = "lokr"
+    OFT = "oft"
+    BOFT = "boft"
+    HRA = "hra"
+    VERA = "vera"
+    RANDLORA = "randlora"
+    FOURIERFT = "fourierft"
+    LN_TUNING = "ln_tuning"
+    MISS = "miss"
+    ROAD = "road"
+    DELORA = "delora"
+    SHIRA = "shira"
 
 
 class Objective(StrEnum):
-    """What the loss asks for: the TRL trainer that is used."""
+    """What the loss asks for: the trainer that is used."""
 
     SFT = "sft"
+    CLASSIFICATION = "classification"
+    DPO = "dpo"
+    KTO = "kto"
+    ORPO = "orpo"
+    SIMPO = "simpo"
+    CPO = "cpo"
+    REWARD = "reward"
+    RLOO = "rloo"
+    GRPO = "grpo"
+    RLHF = "rlhf"
 
 
 class HyperparameterKind(StrEnum):
@@ -92,20 +128,32 @@ class Hyperparameter:
     choices: tuple[str, ...] = ()
     group: str = "Training"
     advanced: bool = False
+    safe_low: float | None = None  # outside of these the form warns and still allows
+    safe_high: float | None = None
 
 
 @dataclass(frozen=True)
 class GuideEntry:
-    """What the guide says of a technique."""
+    """What the guide says of a technique, in the order in which its card shows it."""
 
     what: str
     when: str
     example: str
+    when_not: str = ""
+    costs: str = ""
+    data: str = ""
 
 
 @dataclass(frozen=True)
 class Technique:
-    """One way to tune: a tuning method with an objective, the data it takes and the settings it has."""
+    """One way to tune: a tuning method with an objective, the data it takes and the settings it has.
+
+    Attributes:
+        method: The tuning method; the one it starts with where `methods` offers others.
+        methods: The tuning methods that a person may choose; empty where the method is the technique.
+        hyperparameters: Keys of its settings under `method`, in the order of the form.
+        caution: What a person should know before choosing it: that it is experimental, or where it fails.
+    """
 
     key: str
     title: str
@@ -116,6 +164,8 @@ class Technique:
     hyperparameters: tuple[str, ...]
     guide: GuideEntry
     paper: str = ""
+    methods: tuple[TuningMethod, ...] = ()
+    caution: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,7 +247,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Everything a run needs to know, checked and frozen. Two equal plans give equal runs on the CPU in float32."""
+    """Everything a run needs to know, checked and frozen. Two equal plans give equal runs on the CPU in float32.
+
+    Attributes:
+        labels: The names of the labels to tell, in the order of the head's outputs; empty for a model that writes.
+    """
 
     technique: str
     model: PretrainedModel
@@ -207,6 +261,7 @@ class TrainingPlan:
     device: str
     dtype: str
     estimate: Estimate
+    labels: tuple[str, ...] = ()
     version: int = 1
 
     def to_json(self) -> dict[str, object]:
@@ -270,6 +325,7 @@ def _plan_from(plain: dict[str, Any]) -> TrainingPlan:
         hyperparameters=plain["hyperparameters"],
         device=plain["device"],
         dtype=plain["dtype"],
+        labels=tuple(plain.get("labels", ())),
         estimate=Estimate(
             memory_total_bytes=estimate["memory"]["total_bytes"],
             memory_parts=estimate["memory"]["parts"],

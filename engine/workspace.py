@@ -41,20 +41,27 @@ from engine.data.problems import Problem, Severity, Verdict
 from engine.data.statistics import DatasetStatistics
 from engine.data.token_profile import LengthEffect, TokenProfile
 from engine.data.xray import Side, Xray
-from engine.errors import PlanError, RunError, SettingError, TuningError, UsageError
+from engine.errors import RunError, TuningError, UsageError
 from engine.events import RunEvent
 from engine.guide.compatibility import TechniqueChoice, reason_against
-from engine.guide.defaults import resolved_hyperparameters
-from engine.guide.techniques import TECHNIQUES, technique_of
+from engine.guide.techniques import TECHNIQUES
 from engine.models.accelerator import Accelerator
 from engine.models.catalog import Catalog
 from engine.models.generation_settings import GenerationSettings
 from engine.models.hardware import Hardware, host_hardware
 from engine.models.warm_up import WarmUp
-from engine.training.metrics import SeriesDelta, measured_speed, series_delta, summary
+from engine.training.metrics import SeriesDelta, series_delta, summary
+from engine.training.planner import Planner
 from engine.training.queue import Queue
 from engine.training.store import Store, this_process
-from engine.types import Checkpoint, HeldOut, Hyperparameter, PretrainedModel, Run, TrainingPlan, Value
+from engine.types import (
+    Checkpoint,
+    Hyperparameter,
+    PretrainedModel,
+    Run,
+    TrainingPlan,
+    Value,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -114,6 +121,7 @@ class Workspace:
         self._queue = Queue(self._store, self._accelerator, directory / "runs", owner)
         self._catalog = Catalog(ASSETS / "starter", directory / "models")
         self.data = Library(directory / "data", self._load_examples(), self._loaded_tokenizer)
+        self._planner = Planner(self._catalog, self.data, self._store, directory)
         self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
         self._lock = threading.Lock()
         self._libraries = WarmUp("engine.data.chat_format", "engine.models.generation", "engine.training.runner")
@@ -146,22 +154,23 @@ class Workspace:
 
     def techniques(self) -> tuple[TechniqueChoice, ...]:
         """Return every technique with whether this machine can run it."""
-        return tuple(TechniqueChoice(technique, available=True) for technique in TECHNIQUES.values())
+        return self._planner.techniques()
 
     def reason_against(self, technique: str, dataset: str) -> str | None:
         """Return why the technique cannot learn from these rows, or None when it can."""
-        return reason_against(technique_of(technique), self.data.dataset(dataset).dataset_type)
+        return self._planner.reason_against(technique, dataset)
 
-    def hyperparameters(self, technique: str, model: str, dataset: str | None = None) -> tuple[Hyperparameter, ...]:
-        """Return the technique's settings with the defaults that suit this model and these rows."""
-        chosen, described = technique_of(technique), self.model(model)
-        if dataset is None:
-            return resolved_hyperparameters(chosen, described, 0, {})
-        rows = self.data.dataset(dataset)
-        training = rows.rows - len(self.data.held_out(dataset).indices)
-        example = self.data.example_of(rows)
-        given = example.settings.get(technique, {}) if example and described.id == "starter" else {}
-        return resolved_hyperparameters(chosen, described, training, given)
+    def hyperparameters(
+        self, technique: str, model: str, dataset: str | None = None, settings: Mapping[str, Value] | None = None
+    ) -> tuple[Hyperparameter, ...]:
+        """Return the technique's settings with the defaults that suit this model and these rows; see `Planner`."""
+        return self._planner.hyperparameters(technique, model, dataset, settings)
+
+    def setting_reasons(
+        self, technique: str, model: str, settings: Mapping[str, Value], dataset: str | None = None
+    ) -> dict[str, dict[str, str]]:
+        """Return, for each setting with options, why an option cannot be chosen beside the others; impossible ones only."""
+        return self._planner.setting_reasons(technique, model, settings, dataset)
 
     def _load_examples(self) -> tuple[Example, ...]:
         return tuple(
@@ -221,44 +230,17 @@ class Workspace:
         held_out: str | None = None,
         split: Split = DEFAULT_SPLIT,
     ) -> TrainingPlan:
-        """Check the choices and work out what they will cost.
-
-        Args:
-            technique: Its key.
-            dataset: The fingerprint of an inspected dataset.
-            model: `starter`, a local folder or a hub id.
-            settings: Only what differs from the defaults.
-            held_out: The fingerprint of a dataset to check against; otherwise the example's own rows or a split.
-            split: How many rows to hold out of the dataset when there are no others.
+        """Check the choices and work out what they will cost; see `Planner`.
 
         Raises:
             PlanError: With every mistake at once.
         """
         self._libraries.wait()
-        from engine.models.hardware import detect_hardware
-        from engine.training.plan import PlanRequest, make_plan
-
-        early = self.mistakes_without_data(technique, model, settings)
-        if any(not isinstance(mistake, SettingError) for mistake in early):
-            raise PlanError(early)
-        described, rows = self.model(model), self.data.dataset(dataset)
-        kept = HeldOut("file", self.data.dataset(held_out)) if held_out else self.data.held_out(dataset, split)
-        defaults = self.hyperparameters(technique, model, dataset)
-        counted = self._counted(dataset, described, settings, defaults)
-        return make_plan(PlanRequest(
-            technique=technique_of(technique), model=described, dataset=rows, held_out=kept, defaults=defaults,
-            settings=settings, hardware=detect_hardware(self.directory),
-            mean_tokens=counted.tokens_total / max(1, rows.rows) if counted else 1.0,
-            longest_tokens=counted.tokens_p95 if counted else 1,
-            trained_tokens=counted.trained_tokens if counted else 1,
-            measured_tokens_per_second=measured_speed(self.runs(), technique, described, self._store.events),
-        ))  # fmt: skip
+        return self._planner.plan(technique, dataset, model, settings, held_out, split)
 
     def mistakes_without_data(self, technique: str, model: str, settings: Mapping[str, Value]) -> list[TuningError]:
         """Return what is wrong with these choices whatever the rows are."""
-        from engine.training.plan import mistakes_without_data
-
-        return mistakes_without_data(technique, lambda: self.model(model), settings)
+        return self._planner.mistakes_without_data(technique, model, settings)
 
     def start(self, plan: TrainingPlan, name: str = "") -> Run:
         """Queue a run of the plan; the training thread takes it when the accelerator is free.
@@ -347,11 +329,12 @@ class Workspace:
         Raises:
             RunError: When the run kept no checkpoint, or none of that step, or it is damaged.
         """
+        from engine.models.tuned import recipe_of
+
         plan, path = self.run(run).plan, self._checkpoint_path(run, checkpoint)
         return self._voices.answer(
-            plan.model, path, [dict(message) for message in messages], settings, arms=tuple(arms), stopped=stopped,
-            device=plan.device, dtype=plan.dtype,
-        )  # fmt: skip
+            recipe_of(plan), path, [dict(message) for message in messages], settings, arms=tuple(arms), stopped=stopped
+        )
 
     def answers(
         self,
@@ -362,11 +345,20 @@ class Workspace:
         arm: str = "tuned",
     ) -> list[str]:
         """Answer many conversations at once with the base or the tuned model."""
+        from engine.models.tuned import recipe_of
+
         plan = self.run(run).plan
         path = self._checkpoint_path(run, None) if arm == "tuned" else None
         conversations = [[dict(message) for message in prompt] for prompt in prompts]
-        return self._voices.answer_batch(
-            plan.model, path, conversations, settings, device=plan.device, dtype=plan.dtype
+        return self._voices.answer_batch(recipe_of(plan), path, conversations, settings)
+
+    def rewards(self, run: str, conversations: Sequence[Sequence[Mapping[str, str]]]) -> list[float]:
+        """Return what the reward model of a run says of conversations that end with an answer."""
+        from engine.models.tuned import recipe_of
+
+        plan, path = self.run(run).plan, self._checkpoint_path(run, None)
+        return self._voices.rewards(
+            recipe_of(plan), path, [[dict(message) for message in turns] for turns in conversations]
         )
 
     def warm_up(self) -> None:
@@ -396,15 +388,6 @@ class Workspace:
             if model.path not in self._tokenizers:
                 self._tokenizers[model.path] = load_tokenizer(model)
             return model.path, self._tokenizers[model.path]
-
-    def _counted(
-        self, dataset: str, model: PretrainedModel, settings: Mapping[str, Value], defaults: Sequence[Hyperparameter]
-    ) -> DatasetStatistics | None:
-        default = next(row.default for row in defaults if row.key == "max_length")
-        asked = str(settings.get("max_length", default))
-        if not model.local or not asked.isdigit() or not 0 < int(asked) <= model.context_length_tokens:
-            return None
-        return self.data.statistics(dataset, str(model.path), int(asked))
 
     def _checked(self, plan: TrainingPlan) -> TrainingPlan:
         for dataset in filter(None, (plan.dataset, plan.held_out.dataset)):

@@ -16,6 +16,7 @@ from engine.data.dataset import (
     RowsPage,
     RowsView,
     SearchProgress,
+    labels_of,
     read_numbers,
     read_page,
     read_rows,
@@ -32,7 +33,7 @@ from engine.data.statistics import DatasetStatistics, dataset_statistics, overla
 from engine.data.token_profile import SAMPLED_ROWS, TokenProfile, token_profile
 from engine.data.xray import Xray, xray_row
 from engine.errors import DataError, UsageError
-from engine.types import Dataset, HeldOut
+from engine.types import Dataset, DatasetType, HeldOut
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -220,6 +221,12 @@ class Library:
     def columns(self, fingerprint: str) -> tuple[ColumnFacts, ...]:
         """Return what is known of each column: how long its texts are, which labels it has, how many are empty."""
         return column_facts(self.dataset(fingerprint))
+
+    def labels(self, fingerprint: str) -> tuple[str, ...]:
+        """Return the labels that occur in the rows, sorted; none for rows without labels."""
+        dataset = self.dataset(fingerprint)
+        labelled = dataset.dataset_type is DatasetType.CLASSIFICATION
+        return tuple(sorted(set(labels_of(dataset)))) if labelled else ()
 
     def held_out(self, fingerprint: str, split: Split = DEFAULT_SPLIT) -> HeldOut:
         """Return the rows that training on this dataset would never see, if nobody names others."""

@@ -162,8 +162,12 @@ def generate_batch(
     seed: int,
     device: str,
     stopped: Callable[[], bool] = lambda: False,
+    equal_lengths: bool = False,
 ) -> list[str]:
     """Answer many prompts, 32 at a time, padded on the left; answers come in the order of the prompts.
+
+    With `equal_lengths` only prompts of one length share a batch, so that nothing is padded: PEFT puts virtual tokens before the
+    padding, where they mean nothing (measured on a small model: 70 % right answers became 0 with 12 pads).
 
     Prompts of like length share a batch, which saves half of the work on rows of mixed lengths. What is stopped early has an
     empty or a cut answer.
@@ -171,10 +175,9 @@ def generate_batch(
     answers = [""] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     with _seeded(seed, device), torch.inference_mode():
-        for start in range(0, len(order), BATCH_ROWS):
+        for chosen in _batches(order, [len(prompt) for prompt in prompts], equal_lengths):
             if stopped():
                 break
-            chosen = order[start : start + BATCH_ROWS]
             longest = max(len(prompts[index]) for index in chosen)
             padding = [longest - len(prompts[index]) for index in chosen]
             fill = int(config.pad_token_id or 0)
@@ -189,6 +192,17 @@ def generate_batch(
             for index, row in zip(chosen, output[:, longest:], strict=True):
                 answers[index] = decode(tokenizer, row)
     return answers
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int], equal_lengths: bool) -> Iterator[Sequence[int]]:
+    """Cut prompts, sorted by length, into batches."""
+    start = 0
+    while start < len(order):
+        end = min(start + BATCH_ROWS, len(order))
+        if equal_lengths:
+            end = next((at for at in range(start, end) if lengths[order[at]] != lengths[order[start]]), end)
+        yield order[start:end]
+        start = end
 
 
 @contextmanager

@@ -8,6 +8,7 @@ in a thread of its own that holds these for exactly as long as it computes, howe
 from __future__ import annotations
 
 import gc
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,11 @@ from typing import cast
 
 import torch
 from peft import PeftModel
-from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.errors import ModelError, RunError
+from engine.guide.methods import METHODS
 from engine.models.accelerator import Accelerator
 from engine.models.decoding import (
     Message,
@@ -36,7 +38,9 @@ from engine.models.decoding import (
     stream,
 )
 from engine.models.generation_settings import GenerationSettings
-from engine.models.loading import end_token_ids, load_base, load_tokenizer, load_tuned
+from engine.models.heads import answered_token_ids, head_outputs, said_of
+from engine.models.loading import end_token_ids, load_tokenizer, load_tuned
+from engine.models.tuned import Recipe
 from engine.types import PretrainedModel
 
 __all__ = ["BASE", "TUNED", "GenerationChunk", "Voices", "adapter_is_active"]
@@ -71,19 +75,33 @@ class GenerationChunk:
 class _Loaded:
     """What is in memory, and what it was loaded from."""
 
-    key: tuple[Path | None, str, str]
+    key: tuple[object, ...]
     base: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    device: str
 
 
 @dataclass(frozen=True)
 class _Worn:
-    """The adapter that is on the base now."""
+    """The tuned model that is in memory: an adapter on the base, or a model of its own beside it."""
 
     path: Path
     changed: int  # modification time of its weights in nanoseconds: a resumed run may write a step again
-    tuned: PeftModel
+    recipe: Recipe
+    tuned: PreTrainedModel | PeftModel
+
+    @contextmanager
+    def taken_off(self) -> Iterator[None]:
+        """Let the base be itself for the block."""
+        if not self.recipe.shares_base:
+            yield
+            return
+        with cast(PeftModel, self.tuned).disable_adapter():
+            yield
+
+    def take_off(self) -> None:
+        """Give the base back untouched; tokens put before the text never touched it."""
+        if self.recipe.shares_base and not METHODS[self.recipe.method].virtual_tokens:
+            cast(PeftModel, self.tuned).unload()
 
 
 class Voices:
@@ -104,27 +122,23 @@ class Voices:
 
     def answer(
         self,
-        model: PretrainedModel,
+        recipe: Recipe,
         checkpoint: Path | None,
         messages: Sequence[Message],
         settings: GenerationSettings,
         *,
         arms: Sequence[str] = ARMS,
         stopped: Callable[[], bool] = lambda: False,
-        device: str = "cpu",
-        dtype: str = "float32",
     ) -> Iterator[GenerationChunk]:
         """Answer a conversation, arm after arm; dropping the iterator stops the answer and frees the accelerator.
 
         Args:
-            model: The base.
-            checkpoint: The tuned arm's adapter; not needed when only the base is asked.
+            recipe: How base and tuned model are loaded.
+            checkpoint: The tuned arm's weights; not needed when only the base is asked.
             messages: The conversation, each with "role" and "content".
             settings: The same for every arm; each arm begins with the seed.
             arms: "base", "tuned", or both in the order to speak.
             stopped: Asked at every token; the answers so far are then given as finished.
-            device: "cpu", "cuda" or "mps".
-            dtype: Of the base's weights.
 
         Yields:
             Chunks with the arm's whole text so far; each arm's last has `finished`.
@@ -140,11 +154,15 @@ class Voices:
             return gone.is_set() or stopped()
 
         def speak() -> None:
-            with self._turn(model, end):
-                loaded = self._load(model, device, dtype)
-                prompt = encode_prompt(messages, loaded.tokenizer, model.context_length_tokens)
+            with self._turn(recipe.model, end):
+                loaded = self._load(recipe)
+                prompt = encode_prompt(messages, loaded.tokenizer, recipe.model.context_length_tokens)
+                said: list[int] = []
                 for arm in arms:
-                    self._speak(arm, loaded, checkpoint, prompt, model, settings, end, chunks.put)
+                    if arm == TUNED and recipe.outputs:
+                        self._tell(loaded, recipe, checkpoint, [*prompt, *said], chunks.put)
+                    else:
+                        said = self._speak(arm, loaded, recipe, checkpoint, prompt, settings, end, chunks.put)
 
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="answer") as executor:
             work = executor.submit(speak)
@@ -158,14 +176,12 @@ class Voices:
 
     def answer_batch(
         self,
-        model: PretrainedModel,
+        recipe: Recipe,
         checkpoint: Path | None,
         prompts: Sequence[Sequence[Message]],
         settings: GenerationSettings,
         *,
         stopped: Callable[[], bool] = lambda: False,
-        device: str = "cpu",
-        dtype: str = "float32",
     ) -> list[str]:
         """Answer many conversations as one arm: the checkpoint, or the base when there is none.
 
@@ -173,15 +189,38 @@ class Voices:
             ModelError: When a model cannot be loaded or a conversation does not fit it.
             RunError: When the accelerator stays busy.
         """
-        with self._turn(model, stopped):
-            loaded = self._load(model, device, dtype)
-            encoded = [encode_prompt(messages, loaded.tokenizer, model.context_length_tokens) for messages in prompts]
-            room = model.context_length_tokens - max(map(len, encoded), default=0)
-            config = generation_config(settings, loaded.base, loaded.tokenizer, min(settings.max_new_tokens, room))
-            with self._voice(TUNED if checkpoint else BASE, loaded, checkpoint) as speaker:
+        with self._turn(recipe.model, stopped):
+            loaded = self._load(recipe)
+            context = recipe.model.context_length_tokens
+            encoded = [encode_prompt(messages, loaded.tokenizer, context) for messages in prompts]
+            if checkpoint and recipe.outputs:
+                return [
+                    said_of(scores, recipe, brief=True) for scores in self._judge(loaded, recipe, checkpoint, encoded)
+                ]
+            room = context - max(map(len, encoded), default=0) - _virtual_tokens(recipe, checkpoint)
+            config = generation_config(
+                settings, loaded.base, loaded.tokenizer, max(1, min(settings.max_new_tokens, room))
+            )
+            with self._voice(TUNED if checkpoint else BASE, loaded, recipe, checkpoint) as speaker:
                 return generate_batch(
-                    speaker, encoded, loaded.tokenizer, config, seed=settings.seed, device=device, stopped=stopped
-                )
+                    speaker, encoded, loaded.tokenizer, config, seed=settings.seed, device=recipe.device, stopped=stopped,
+                    equal_lengths=bool(checkpoint) and METHODS[recipe.method].virtual_tokens,
+                )  # fmt: skip
+
+    def rewards(self, recipe: Recipe, checkpoint: Path, conversations: Sequence[Sequence[Message]]) -> list[float]:
+        """Return what a reward model says of conversations that end with an answer.
+
+        Raises:
+            ModelError: When a model cannot be loaded or a conversation does not fit it.
+            RunError: When the accelerator stays busy.
+        """
+        with self._turn(recipe.model, lambda: False):
+            loaded = self._load(recipe)
+            encoded = [
+                answered_token_ids(messages, loaded.tokenizer)[: recipe.model.context_length_tokens]
+                for messages in conversations
+            ]
+            return [scores[0] for scores in self._judge(loaded, recipe, checkpoint, encoded)]
 
     def release(self) -> None:
         """Give the memory back; the next answer loads again. Waits for an answer that is being made."""
@@ -201,36 +240,36 @@ class Voices:
         finally:
             self._one_at_a_time.release()
 
-    def _load(self, model: PretrainedModel, device: str, dtype: str) -> _Loaded:
-        key = (model.path, device, dtype)
+    def _load(self, recipe: Recipe) -> _Loaded:
+        key = (recipe.model.path, recipe.device, recipe.dtype, recipe.quantisation)
         if self._loaded is None or self._loaded.key != key:
             self._forget()  # first, so that there are never two bases in memory
-            tokenizer = load_tokenizer(model)
-            self._loaded = _Loaded(key, load_base(model, device=device, dtype=dtype), tokenizer, device)
+            tokenizer = load_tokenizer(recipe.model)
+            self._loaded = _Loaded(key, recipe.base(), tokenizer)
         return self._loaded
 
-    def _wear(self, loaded: _Loaded, checkpoint: Path | None) -> PeftModel:
+    def _wear(self, loaded: _Loaded, recipe: Recipe, checkpoint: Path | None) -> PreTrainedModel | PeftModel:
         if checkpoint is None:
             raise ModelError("there is no tuned model to ask", next_step="Train first, or ask the base alone.")
-        weights = checkpoint / "adapter_model.safetensors"
-        changed = weights.stat().st_mtime_ns if weights.is_file() else 0
+        changed = max((file.stat().st_mtime_ns for file in checkpoint.glob("*.safetensors")), default=0)
         worn = self._worn
         if worn and (worn.path, worn.changed) == (checkpoint, changed):
             return worn.tuned
         self._worn = None
         if worn:
-            worn.tuned.unload()
-        self._worn = _Worn(checkpoint, changed, load_tuned(loaded.base, checkpoint))
-        return self._worn.tuned
+            worn.take_off()
+        tuned = load_tuned(loaded.base, checkpoint) if recipe.shares_base else recipe.tuned(checkpoint)
+        self._worn = _Worn(checkpoint, changed, recipe, tuned)
+        return tuned
 
     @contextmanager
-    def _voice(self, arm: str, loaded: _Loaded, checkpoint: Path | None) -> Iterator[Speaker]:
+    def _voice(self, arm: str, loaded: _Loaded, recipe: Recipe, checkpoint: Path | None) -> Iterator[Speaker]:
         """Yield the model that speaks for an arm; whatever goes wrong, no half-changed model is kept."""
         try:
             if arm == TUNED:
-                yield cast(Speaker, self._wear(loaded, checkpoint))
+                yield cast(Speaker, self._wear(loaded, recipe, checkpoint))
             elif arm == BASE and self._worn:
-                with self._worn.tuned.disable_adapter():
+                with self._worn.taken_off():
                     yield cast(Speaker, loaded.base)
             elif arm == BASE:
                 yield cast(Speaker, loaded.base)
@@ -240,18 +279,37 @@ class Voices:
             self._forget()
             raise
 
+    def _judge(
+        self, loaded: _Loaded, recipe: Recipe, checkpoint: Path | None, encoded: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """Return what the tuned model's head says of each row of tokens."""
+        with self._voice(TUNED, loaded, recipe, checkpoint) as speaker:
+            return head_outputs(cast(PreTrainedModel, speaker), encoded, loaded.tokenizer)
+
+    def _tell(
+        self, loaded: _Loaded, recipe: Recipe, checkpoint: Path | None, token_ids: list[int],
+        emit: Callable[[GenerationChunk], None],
+    ) -> None:  # fmt: skip
+        """Tell the label of the question, or the reward of the answer that the base just gave, as the tuned arm's words."""
+        start = monotonic()
+        scores = self._judge(loaded, recipe, checkpoint, [token_ids])[0]
+        seconds = monotonic() - start
+        emit(GenerationChunk(TUNED, said_of(scores, recipe), 0, seconds, seconds, True, "stop", True))
+
     def _speak(
         self,
         arm: str,
         loaded: _Loaded,
+        recipe: Recipe,
         checkpoint: Path | None,
         prompt: list[int],
-        model: PretrainedModel,
         settings: GenerationSettings,
         stopped: Callable[[], bool],
         emit: Callable[[GenerationChunk], None],
-    ) -> None:
-        room = model.context_length_tokens - len(prompt)
+    ) -> list[int]:
+        """Answer as one arm, showing the text as it grows; return the answer's tokens."""
+        taken = _virtual_tokens(recipe, checkpoint if arm == TUNED else None)
+        room = max(1, recipe.model.context_length_tokens - len(prompt) - taken)
         config = generation_config(settings, loaded.base, loaded.tokenizer, min(settings.max_new_tokens, room))
         active = False
 
@@ -262,17 +320,19 @@ class Voices:
 
         def measure_and_show(text: str, tokens: int) -> None:
             nonlocal active
-            active = adapter_is_active(loaded.base)
+            own = arm == TUNED and not recipe.shares_base
+            active = own or adapter_is_active(cast(torch.nn.Module, speaker))
             show(text, tokens)
 
         watcher = Watcher(loaded.tokenizer, len(prompt), stopped, measure_and_show)
-        with self._voice(arm, loaded, checkpoint) as speaker:
+        with self._voice(arm, loaded, recipe, checkpoint) as speaker:
             start = monotonic()
-            tokens = stream(speaker, prompt, config, watcher, seed=settings.seed, device=loaded.device)
+            tokens = stream(speaker, prompt, config, watcher, seed=settings.seed, device=recipe.device)
         ends = end_token_ids(loaded.base, loaded.tokenizer)
         ended = bool(tokens) and tokens[-1] in ends
         finish_reason = "stop" if ended else "stopped" if watcher.was_stopped else "length"
         show(decode(loaded.tokenizer, tokens[:-1] if ended else tokens), len(tokens), finish_reason)
+        return tokens
 
     def _forget(self) -> None:
         self._worn = None
@@ -295,5 +355,14 @@ def _threads_for(model: PretrainedModel) -> Iterator[None]:
 
 def adapter_is_active(model: torch.nn.Module) -> bool:
     """Tell from the layers themselves whether any adapter takes part in what the model computes now."""
+    if isinstance(model, PeftModel) and not isinstance(model.base_model, BaseTuner):
+        return True  # tokens put before the text, or before attention: asked through this model they are there
     layers = (module for module in model.modules() if isinstance(module, BaseTunerLayer))
     return any(not layer.disable_adapters and bool(layer.active_adapters) for layer in layers)
+
+
+def _virtual_tokens(recipe: Recipe, checkpoint: Path | None) -> int:
+    """Return the places of the context that tokens of the method's own take."""
+    if checkpoint is None or not METHODS[recipe.method].virtual_tokens:
+        return 0
+    return int(json.loads((checkpoint / "adapter_config.json").read_bytes()).get("num_virtual_tokens") or 0)

@@ -7,10 +7,11 @@ loads at once leave them replaced for good. Nothing here runs code from a model'
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from peft import PeftModel
@@ -18,7 +19,9 @@ from safetensors import SafetensorError
 from transformers import (
     CONFIG_MAPPING,
     MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoTokenizer,
+    BitsAndBytesConfig,
     GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
@@ -27,6 +30,7 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from engine.errors import ModelError
+from engine.models.bottleneck import register_bottleneck
 from engine.models.catalog import STARTER
 from engine.models.folder import read_config
 from engine.models.tokenizer_trial import try_tokenizer
@@ -60,13 +64,35 @@ def load_tokenizer(model: PretrainedModel) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_base(model: PretrainedModel, *, device: str, dtype: str) -> PreTrainedModel:
+@dataclass(frozen=True)
+class Quantisation:
+    """How a model's own weights are kept in 4 bits. Source: Dettmers et al. 2023, arXiv:2305.14314, section 3.
+
+    Attributes:
+        type: "nf4" or "fp4".
+        double: Whether the blocks' constants are rounded too.
+    """
+
+    type: str = "nf4"
+    double: bool = True
+
+
+def load_base(
+    model: PretrainedModel,
+    *,
+    device: str,
+    dtype: str,
+    quantisation: Quantisation | None = None,
+    outputs: Sequence[str] = (),
+) -> PreTrainedModel:
     """Load a model as it was published, ready to answer: evaluation mode, cache on, no settings of its own for sampling.
 
     Args:
         model: A model on this disk.
         device: "cpu", "cuda" or "mps".
         dtype: "float32", "bfloat16" or "float16".
+        quantisation: How its weights are kept in 4 bits; None keeps them as they are.
+        outputs: Names of the outputs of a head for labels or a reward; the head starts random and small, the same each time.
 
     Raises:
         ModelError: When it is not on this disk, is damaged, is of an unknown kind or does not fit into memory.
@@ -75,7 +101,11 @@ def load_base(model: PretrainedModel, *, device: str, dtype: str) -> PreTrainedM
     disable_progress_bar()  # transformers draws one for every load, on every terminal that started a window
     with LOAD_LOCK, _speaking_plainly(path, "the model cannot be loaded"):
         config = _clean_config(path)
-        base, missing = _from_pretrained(path, config, DTYPES[dtype])
+        if outputs:
+            _name_outputs(config, outputs)
+        model_class = _class_for(config, headed=bool(outputs))
+        base, missing = _from_pretrained(model_class, path, config, DTYPES[dtype], device, quantisation)
+        missing = {name for name in missing if not (outputs and name.startswith("score."))}
         if missing:
             raise ModelError(
                 "the weights are not complete",
@@ -83,10 +113,30 @@ def load_base(model: PretrainedModel, *, device: str, dtype: str) -> PreTrainedM
                 found=f"{len(missing)} missing, the first is {min(missing)}",
                 next_step="Download the model again.",
             )
-    torch.nn.Module.to(base, torch.device(device))
+    if quantisation is None:  # 4-bit weights were put where they belong while they were made
+        torch.nn.Module.to(base, torch.device(device))
     base.config.use_cache = True
-    # Only what says where a text ends is kept: a temperature or a penalty of the publisher's would otherwise
-    # slip into every answer, and base and tuned would not be compared on the settings that the screen shows.
+    if not outputs:
+        _without_habits(base)
+    base.eval()
+    return base
+
+
+def _name_outputs(config: PreTrainedConfig, outputs: Sequence[str]) -> None:
+    config.num_labels = len(outputs)
+    config.id2label = dict(enumerate(outputs))
+    config.label2id = {name: number for number, name in enumerate(outputs)}
+    if config.pad_token_id is None:  # transformers finds the last token of a row by it, and takes no batch without
+        ends = config.eos_token_id
+        config.pad_token_id = ends[0] if isinstance(ends, list) else ends if ends is not None else 0
+
+
+def _without_habits(base: PreTrainedModel) -> None:
+    """Keep only what says where a text ends.
+
+    A temperature or a penalty of the publisher's would otherwise slip into every answer, and base and tuned would not be compared
+    on the settings that the screen shows.
+    """
     published = base.generation_config
     base.generation_config = GenerationConfig(
         bos_token_id=published.bos_token_id,
@@ -94,8 +144,29 @@ def load_base(model: PretrainedModel, *, device: str, dtype: str) -> PreTrainedM
         pad_token_id=published.pad_token_id,
         use_cache=True,
     )
-    base.eval()
-    return base
+
+
+def empty_model(model: PretrainedModel, *, labels: int = 0) -> PreTrainedModel:
+    """Build a model of this shape without its weights, on the device that is current; with a head when it has labels."""
+    config = _clean_config(_local_path(model))
+    if labels:
+        _name_outputs(config, [str(number) for number in range(labels)])
+    return _class_for(config, headed=labels > 0)(config)
+
+
+def freeze_layers(base: PreTrainedModel, layers: int) -> None:
+    """Let all weights move but those of the lowest layers; with any layer kept, the embedding is kept too.
+
+    Args:
+        base: Any model of which the blocks stand in a `ModuleList`.
+        layers: How many blocks to keep, from the text upwards.
+    """
+    base.requires_grad_(True)
+    if layers <= 0:
+        return
+    blocks = next(module for module in base.modules() if isinstance(module, torch.nn.ModuleList))
+    for kept in (base.get_input_embeddings(), *blocks[:layers]):
+        cast("torch.nn.Module", kept).requires_grad_(False)
 
 
 def load_tuned(base: PreTrainedModel, checkpoint_path: Path) -> PeftModel:
@@ -112,6 +183,7 @@ def load_tuned(base: PreTrainedModel, checkpoint_path: Path) -> PeftModel:
                 expected=name,
                 next_step="Choose another checkpoint of the run.",
             )
+    register_bottleneck()
     with LOAD_LOCK, _speaking_plainly(checkpoint_path, "the adapter cannot be loaded onto this model"):
         tuned = PeftModel.from_pretrained(base, str(checkpoint_path), is_trainable=False, local_files_only=True)
     return tuned.eval()
@@ -184,27 +256,53 @@ def _without_kernel_keys(plain: dict[str, object]) -> dict[str, object]:
     }
 
 
-def _from_pretrained(path: Path, config: PreTrainedConfig, dtype: torch.dtype) -> tuple[PreTrainedModel, set[str]]:
-    """Load with torch's own attention, or the plain one where the model's class does not support it."""
+def _class_for(config: PreTrainedConfig, *, headed: bool) -> type[PreTrainedModel]:
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise ModelError(
             "this kind of model does not write text",
-            where=str(path),
             found=config.model_type,
             next_step="Choose a text model, for example SmolLM2 or Qwen2.5.",
         )
-    model_class = cast("type[PreTrainedModel]", MODEL_FOR_CAUSAL_LM_MAPPING[type(config)])
-    base, report = cast(
-        "tuple[PreTrainedModel, dict[str, set[str]]]",
-        model_class.from_pretrained(
-            path,
-            config=config,
-            dtype=dtype,
-            attn_implementation="sdpa" if model_class._supports_sdpa else "eager",
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
+    if headed and type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise ModelError(
+            "transformers has no head for labels for this kind of model",
+            found=config.model_type,
+            next_step="Choose a Llama, Qwen, Gemma, Mistral or Phi model, or teach the label as an answer (LoRA).",
+        )
+    mapping = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING if headed else MODEL_FOR_CAUSAL_LM_MAPPING
+    return cast("type[PreTrainedModel]", mapping[type(config)])
+
+
+def _from_pretrained(
+    model_class: type[PreTrainedModel],
+    path: Path,
+    config: PreTrainedConfig,
+    dtype: torch.dtype,
+    device: str,
+    quantisation: Quantisation | None,
+) -> tuple[PreTrainedModel, set[str]]:
+    """Load with torch's own attention, or the plain one where the model's class does not support it."""
+    packed: dict[str, Any] = {} if quantisation is None else {
+        "quantization_config": BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type=quantisation.type, bnb_4bit_use_double_quant=quantisation.double,
+            bnb_4bit_compute_dtype=dtype,
         ),
-    )
+        "device_map": {"": device},
+    }  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # a new head's first numbers
+        base, report = cast(
+            "tuple[PreTrainedModel, dict[str, set[str]]]",
+            model_class.from_pretrained(
+                path,
+                config=config,
+                dtype=dtype,
+                attn_implementation="sdpa" if model_class._supports_sdpa else "eager",
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **packed,
+            ),
+        )
     return base, report["missing_keys"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from engine.models.adapters import trainable_parameters
 from engine.types import PretrainedModel, Technique, Value
 
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -17,7 +16,7 @@ DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 RUNTIME_BYTES = 700 * 2**20
 """torch, transformers, peft, datasets and trl in memory, without any model."""
 
-OPTIMIZER_BYTES = {"adamw_torch": 8, "adamw_torch_fused": 8}
+OPTIMIZER_BYTES = {"adamw_torch": 8, "adamw_torch_fused": 8, "adamw_bnb_8bit": 2, "paged_adamw_8bit": 2}
 """State per trained number: two float32 averages.  Source: Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2."""
 
 TILE_TOKENS, TILE_WORDS = 4096, 32_768
@@ -34,6 +33,7 @@ def estimate_memory(
     technique: Technique,
     hyperparameters: Mapping[str, Value],
     *,
+    trained: int,
     tokens_per_row: int,
     dtype: str,
 ) -> dict[str, int]:
@@ -43,6 +43,7 @@ def estimate_memory(
         model: The base.
         technique: How it is tuned.
         hyperparameters: The plan's settings.
+        trained: Numbers that are trained.
         tokens_per_row: Length of a long row, as batches are padded to their longest.
         dtype: Of the base's weights.
 
@@ -53,7 +54,6 @@ def estimate_memory(
     trained; activations: Korthikanti et al. 2022, arXiv:2205.05198, section 4, with a gated MLP and without the attention
     matrix, which torch's own attention does not keep.
     """
-    trained = trainable_parameters(technique.method, hyperparameters, model)
     length = min(tokens_per_row, _integer(hyperparameters, "max_length"))
     tokens = length * _integer(hyperparameters, "per_device_train_batch_size")
     size = DTYPE_BYTES[dtype]

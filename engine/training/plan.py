@@ -12,20 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import PlanError, SettingError, TuningError, UsageError
-from engine.guide.compatibility import reason_against
-from engine.guide.hyperparameters import HYPERPARAMETERS, checked_value
-from engine.guide.techniques import technique_of
-from engine.models.adapters import trainable_parameters
+from engine.guide.compatibility import Combination, broken_rules, reason_against
+from engine.guide.hyperparameters import HYPERPARAMETERS
+from engine.guide.objectives import OBJECTIVES
+from engine.guide.setting_values import checked_value
+from engine.guide.techniques import method_of, setting_keys, technique_of
+from engine.models.adapters import HEADED, peft_config, trainable_parameters
 from engine.models.hardware import Hardware
 from engine.models.memory import estimate_memory, estimate_seconds
+from engine.training.stages import Stage, stages_of
 from engine.types import (
     Dataset,
     Estimate,
     HeldOut,
     Hyperparameter,
+    Objective,
     PretrainedModel,
     Technique,
     TrainingPlan,
+    TuningMethod,
     Value,
 )
 
@@ -48,6 +53,7 @@ class PlanRequest:
         longest_tokens: Tokens of a long row (95th percentile) after cutting; decides the memory of a batch.
         trained_tokens: Tokens that carry loss in all training rows; 0 means that nothing would be learnt.
         measured_tokens_per_second: From earlier runs of this model on this machine, if any.
+        labels: The names of the labels of the rows, when they have some.
     """
 
     technique: Technique
@@ -61,6 +67,7 @@ class PlanRequest:
     longest_tokens: int
     trained_tokens: int
     measured_tokens_per_second: float | None = None
+    labels: tuple[str, ...] = ()
 
 
 def make_plan(request: PlanRequest) -> TrainingPlan:
@@ -70,21 +77,24 @@ def make_plan(request: PlanRequest) -> TrainingPlan:
         PlanError: With every mistake at once.
     """
     values, mistakes = _values(request.technique, request.defaults, request.settings)
+    dtype = dtype_for(request.hardware, method_of(request.technique, values))
     mistakes += _dataset_mistakes(request)
     mistakes += _model_mistakes(request)
+    mistakes += _rule_mistakes(request, values, dtype)
     if mistakes:
         raise PlanError(mistakes)
     rows = training_rows(request.dataset, request.held_out)
-    steps = step_count(rows, values)
-    values["eval_steps"] = values["eval_steps"] or evaluation_steps(steps, values, request.held_out.rows)
-    dtype = dtype_for(request.hardware)
-    estimate = _estimate(request, values, steps, dtype)
+    stages = stages_of(request.technique, values, rows)
+    steps = max(stage.steps for stage in stages)
+    values["eval_steps"] = values["eval_steps"] or evaluation_steps(steps, stages[-1], values, request.held_out.rows)
+    estimate = _estimate(request, values, stages, dtype)
     too_large = _memory_mistake(request.hardware, estimate)
     if too_large:
         raise PlanError([too_large])
     return TrainingPlan(
         technique=request.technique.key, model=request.model, dataset=request.dataset, held_out=request.held_out,
         hyperparameters=values, device=request.hardware.device, dtype=dtype, estimate=estimate,
+        labels=request.labels if request.technique.objective is Objective.CLASSIFICATION else (),
     )  # fmt: skip
 
 
@@ -116,7 +126,8 @@ def mistakes_without_data(
     mistakes: list[TuningError] = []
     try:
         chosen = technique_of(technique)
-        mistakes += _values(chosen, tuple(HYPERPARAMETERS[key] for key in chosen.hyperparameters), settings)[1]
+        keys = setting_keys(chosen, settings)
+        mistakes += _values(chosen, tuple(HYPERPARAMETERS[key] for key in keys), settings)[1]
     except TuningError as mistake:
         mistakes.append(mistake)
     try:
@@ -126,11 +137,16 @@ def mistakes_without_data(
     return mistakes
 
 
-def dtype_for(hardware: Hardware) -> str:
-    """Return the number format in which the model is loaded: float32 on the CPU, bfloat16 where the card has it."""
-    if hardware.device == "cuda":
-        return "bfloat16" if hardware.supports_bfloat16 else "float16"
-    return "float32"
+def dtype_for(hardware: Hardware, method: TuningMethod) -> str:
+    """Return the number format in which the model is loaded: float32 on the CPU, bfloat16 where the card has it.
+
+    All weights that move are kept in float32, so that small steps are not rounded away; the arithmetic is bfloat16 all the same.
+    """
+    if hardware.device != "cuda":
+        return "float32"
+    if not hardware.supports_bfloat16:
+        return "float16"
+    return "float32" if method is TuningMethod.FULL else "bfloat16"
 
 
 def training_rows(dataset: Dataset, held_out: HeldOut) -> int:
@@ -138,25 +154,12 @@ def training_rows(dataset: Dataset, held_out: HeldOut) -> int:
     return dataset.rows - len(held_out.indices)
 
 
-def step_count(rows: int, values: Mapping[str, Value]) -> int:
-    """Return optimizer steps: `max_steps`, or what the epochs need (counted as transformers' Trainer counts)."""
-    if values["max_steps"]:
-        return int(str(values["max_steps"]))
-    batch, accumulated = (
-        int(str(values["per_device_train_batch_size"])),
-        int(str(values["gradient_accumulation_steps"])),
-    )
-    steps_each_epoch = max(1, math.ceil(math.ceil(rows / batch) / accumulated))
-    return max(1, math.ceil(float(str(values["num_train_epochs"])) * steps_each_epoch))
-
-
-def evaluation_steps(steps: int, values: Mapping[str, Value], held_out_rows: int) -> int:
+def evaluation_steps(steps: int, stage: Stage, values: Mapping[str, Value], held_out_rows: int) -> int:
     """Return after how many steps the held-out rows are looked at, so that it stays cheap beside the training."""
-    batch, accumulated = (
-        int(str(values["per_device_train_batch_size"])),
-        int(str(values["gradient_accumulation_steps"])),
-    )
-    affordable = EVALUATION_SHARE * 3 * steps * batch * accumulated / max(1, held_out_rows)
+    if OBJECTIVES[stage.objective].generates:
+        return steps  # every held-out question is answered several times: before and after are enough
+    accumulated = int(str(values["gradient_accumulation_steps"]))
+    affordable = EVALUATION_SHARE * 3 * steps * stage.batch_rows * accumulated / max(1, held_out_rows)
     return max(1, math.ceil(steps / min(MOST_EVALUATIONS, max(1.0, affordable))))
 
 
@@ -195,7 +198,7 @@ def _dataset_mistakes(request: PlanRequest) -> list[TuningError]:
             expected=" or ".join(request.technique.dataset_types),
             next_step="Choose another technique, or a dataset with such rows.",
         ))  # fmt: skip
-    elif request.trained_tokens == 0:
+    elif request.trained_tokens == 0 and not OBJECTIVES[request.technique.objective].generates:
         mistakes.append(SettingError(
             "no row has a single token to learn from", where=name,
             next_step="Raise the longest row (max_length), or look at a row's X-ray on the Data tab to see what is cut.",
@@ -229,18 +232,53 @@ def _model_mistakes(request: PlanRequest) -> list[TuningError]:
     return mistakes
 
 
-def _estimate(request: PlanRequest, values: Mapping[str, Value], steps: int, dtype: str) -> Estimate:
+def _rule_mistakes(request: PlanRequest, values: Mapping[str, Value], dtype: str) -> list[TuningError]:
+    """Return every rule that the choices break, and what the method itself says of its settings."""
+    combination = Combination(
+        request.technique, values, request.dataset.dataset_type, request.dataset.format, request.model.family,
+        request.model.layers, request.hardware.device, dtype,
+    )  # fmt: skip
+    mistakes: list[TuningError] = [
+        SettingError(
+            rule.sentence(combination),
+            where=rule.setting,
+            found=str(values.get(rule.setting, "")),
+            next_step=rule.next_step,
+        )
+        for rule in broken_rules(combination)
+    ]
+    labels = set(request.labels)
+    if request.technique.objective is Objective.CLASSIFICATION and labels and len(labels) < 2:
+        mistakes.append(SettingError("there is only one label to tell", where=request.dataset.name, found=min(labels),
+                                     expected="at least two labels", next_step="Add rows with another label."))  # fmt: skip
+    try:
+        peft_config(combination.method, values, request.model)
+    except SettingError as mistake:
+        mistakes.append(mistake)
+    return mistakes
+
+
+def _estimate(request: PlanRequest, values: Mapping[str, Value], stages: Sequence[Stage], dtype: str) -> Estimate:
+    labels = len(request.labels) or 1 if request.technique.objective in HEADED else 0
+    method = method_of(request.technique, values)
+    trainable = trainable_parameters(method, values, request.model, labels=labels)
     parts = estimate_memory(
-        request.model, request.technique, values, tokens_per_row=max(1, request.longest_tokens), dtype=dtype
+        request.model,
+        request.technique,
+        values,
+        trained=trainable,
+        tokens_per_row=max(1, request.longest_tokens),
+        dtype=dtype,
     )
+    steps = sum(stage.steps for stage in stages)
     seconds = estimate_seconds(
         request.model, values, steps=steps, mean_tokens=request.mean_tokens, device=request.hardware.device,
         measured_tokens_per_second=request.measured_tokens_per_second,
     )  # fmt: skip
-    trainable = trainable_parameters(request.technique.method, values, request.model)
+    added = 0 if method is TuningMethod.FULL else trainable
     return Estimate(
         memory_total_bytes=sum(parts.values()), memory_parts=parts, seconds=seconds, trainable_parameters=trainable,
-        total_parameters=request.model.parameters + trainable, steps=steps,
+        total_parameters=request.model.parameters + added, steps=steps,
     )  # fmt: skip
 
 

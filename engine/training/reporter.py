@@ -9,7 +9,7 @@ import math
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -68,8 +68,32 @@ class Reporter(TrainerCallback):
         self._non_finite_logs = 0
         self._saved_step = 0
         self._checkpoint_bytes = 0
+        self._steps_before, self._stage_steps, self._step_of_stage, self._tokens_before = 0, 0, 0, 0
+        self._keeps_checkpoints = True
+        self._evaluation_logs: Mapping[str, float] = {}
         self.stopped = False
         self._memory = PeakMemory()
+
+    def begin_stage(self, *, keeps_checkpoints: bool, steps: int) -> None:
+        """Make ready for the next trainer of a chain; its steps are counted on from those before.
+
+        Args:
+            keeps_checkpoints: Whether what it trains is what the run is for.
+            steps: How many it takes.
+        """
+        self._steps_before += self._stage_steps
+        self._step_of_stage = 0
+        self._stage_steps, self._keeps_checkpoints = steps, keeps_checkpoints
+        self._tokens_before += self._tokens_at_last_step
+        self._tokens_at_last_step = 0
+        self._recent.clear()
+        self._random_state = None
+        self._mark = time.monotonic()
+
+    @property
+    def step(self) -> int:
+        """The last optimizer step of the run, over all stages."""
+        return self._steps_before + self._step_of_stage
 
     @property
     def elapsed_seconds(self) -> float:
@@ -79,7 +103,8 @@ class Reporter(TrainerCallback):
     @property
     def tokens_per_second(self) -> float:
         """Real tokens a second of training, checks and saves left out, over the whole run."""
-        return (self._tokens_at_last_step - self._tokens_at_start) / max(self._training_seconds, 1e-9)
+        tokens = self._tokens_before + self._tokens_at_last_step - self._tokens_at_start
+        return tokens / max(self._training_seconds, 1e-9)
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -110,7 +135,7 @@ class Reporter(TrainerCallback):
             self.stopped = control.should_training_stop = True
             if self._random_state is not None:
                 torch.set_rng_state(self._random_state)
-            control.should_save = state.global_step > self._saved_step
+            control.should_save = self._keeps_checkpoints and state.global_step > self._saved_step
         return control
 
     def on_step_end(  # type: ignore[override]  # the Trainer always passes it
@@ -124,6 +149,7 @@ class Reporter(TrainerCallback):
     ) -> TrainerControl:
         """Measure the step, and decide whether to log, check, save or stop after it."""
         self._measure(int(state.num_input_tokens_seen))
+        self._step_of_stage = state.global_step
         self._random_state = torch.get_rng_state()
         last = state.global_step >= state.max_steps
         if not last and self._should_stop():
@@ -132,7 +158,7 @@ class Reporter(TrainerCallback):
         control.should_log = control.should_log or ending
         control.should_evaluate = control.should_evaluate or (last and args.eval_strategy != "no")
         due = self._save_steps > 0 and state.global_step % self._save_steps == 0
-        if ending or due:
+        if self._keeps_checkpoints and (ending or due):
             control.should_save = self._weights_are_finite(model, required=last)
         if control.should_save:
             checkpoints.require_free_space(self._run_directory, self._checkpoint_bytes)
@@ -148,15 +174,18 @@ class Reporter(TrainerCallback):
         **_: object,
     ) -> None:
         """Tell a step; after some without a finite loss, end the run."""
+        if "eval_loss" in logs:
+            self._evaluation_logs = logs
         if "loss" not in logs:
             return
         seconds, tokens = (sum(values) for values in zip(*self._recent, strict=True))
         self._emit(StepLogged(
-            run=self._run, step=state.global_step, epoch=float(state.epoch or 0.0), loss=float(logs["loss"]),
+            run=self._run, step=self.step, epoch=float(state.epoch or 0.0), loss=float(logs["loss"]),
             learning_rate=float(logs["learning_rate"]), grad_norm=logs.get("grad_norm"),
-            tokens_per_second=tokens / max(seconds, 1e-9), tokens_seen=int(state.num_input_tokens_seen),
+            tokens_per_second=tokens / max(seconds, 1e-9),
+            tokens_seen=self._tokens_before + int(state.num_input_tokens_seen),
             elapsed_seconds=self.elapsed_seconds, remaining_seconds=self._remaining_seconds(args, state),
-            memory_bytes=memory_used_bytes(), accuracy=logs.get("mean_token_accuracy"),
+            memory_bytes=memory_used_bytes(), **figures_in(logs),  # type: ignore[arg-type]  # names from FIGURES
         ))  # fmt: skip
         self._non_finite_logs = 0 if math.isfinite(logs["loss"]) else self._non_finite_logs + 1
         if self._non_finite_logs >= NON_FINITE_LOGS:
@@ -170,24 +199,31 @@ class Reporter(TrainerCallback):
         control: TrainerControl,
         *,
         metrics: dict[str, float],
+        model: PreTrainedModel,
         **_: object,
     ) -> None:
-        """Tell the loss on the held-out rows."""
+        """Tell the figures on the held-out rows; trl adds some of its own only to what it logs."""
         self._evaluation_seconds = time.monotonic() - self._mark
+        found = {**self._evaluation_logs, **metrics}
+        figures = figures_in(found, prefix="eval_")
+        figures.pop("answer_tokens", None)
+        confusion: object = found.get("eval_confusion") or ()
+        labels = [str(name) for name in (model.config.id2label or {}).values()] if confusion else ()
         self._emit(EvaluationLogged(
-            run=self._run, step=state.global_step, loss=float(metrics["eval_loss"]), seconds=self._evaluation_seconds,
-            accuracy=metrics.get("eval_mean_token_accuracy"),
+            run=self._run, step=self._steps_before + state.global_step, loss=float(found["eval_loss"]),
+            seconds=self._evaluation_seconds, f1=found.get("eval_f1"), labels=labels,
+            confusion=confusion, **figures,  # type: ignore[arg-type]  # a matrix among metrics, from classification.py
         ))  # fmt: skip
+        self._evaluation_logs = {}
         self._mark = time.monotonic()
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Seal what the trainer wrote, tell it, and let the oldest go."""
         written = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        checkpoint = checkpoints.seal(written, self._run, self._run_directory, state.global_step)
+        step = self._steps_before + state.global_step
+        checkpoint = checkpoints.seal(written, self._run, self._run_directory, step)
         self._saved_step, self._checkpoint_bytes = state.global_step, checkpoint.bytes
-        self._emit(CheckpointSaved(
-            run=self._run, step=state.global_step, path=str(checkpoint.path), bytes=checkpoint.bytes
-        ))  # fmt: skip
+        self._emit(CheckpointSaved(run=self._run, step=step, path=str(checkpoint.path), bytes=checkpoint.bytes))
         checkpoints.rotate(self._run, self._run_directory, self._keep)
         self._mark = time.monotonic()
 
@@ -217,6 +253,26 @@ class Reporter(TrainerCallback):
         if required:
             raise _diverged(0)
         return False
+
+
+FIGURES: Mapping[str, tuple[str, ...]] = {
+    "accuracy": ("mean_token_accuracy", "rewards/accuracies", "accuracy"),
+    "margin": ("rewards/margins", "margin"),
+    "reward": ("reward",),
+    "kl": ("kl",),
+    "answer_tokens": ("completions/mean_length",),
+}
+"""Our names of what trainers log, and theirs; the first that is there counts."""
+
+
+def figures_in(logs: Mapping[str, float], prefix: str = "") -> dict[str, float]:
+    """Return what an objective logged beside its loss, under our names."""
+    found: dict[str, float] = {}
+    for name, theirs in FIGURES.items():
+        value = next((logs[prefix + key] for key in theirs if isinstance(logs.get(prefix + key), int | float)), None)
+        if value is not None:
+            found[name] = float(value)
+    return found
 
 
 def _diverged(step: int) -> RunError:

@@ -11,27 +11,33 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, Trainer
 
-from engine.data.chat_format import tokenize_rows
 from engine.data.conversions import CanonicalRow
 from engine.data.dataset import read_rows
+from engine.data.training_rows import RowsRequest, rows_for
 from engine.errors import DataError, RunError
 from engine.events import RunEvent, RunFinished, RunStarted, RunStopped, RunWarned
+from engine.guide.objectives import OBJECTIVES
 from engine.guide.techniques import technique_of
 from engine.models.accelerator import Accelerator
 from engine.models.adapters import peft_config
 from engine.models.hardware import memory_used_bytes
-from engine.models.loading import LOAD_LOCK, load_base, load_tokenizer
+from engine.models.loading import LOAD_LOCK, freeze_layers, load_tokenizer
+from engine.models.tuned import REWARD_OUTPUT, Recipe, recipe_of
 from engine.training import checkpoints
+from engine.training.proof import Proof, fingerprint, observe, prove
 from engine.training.reporter import Reporter
-from engine.training.trainers import TrainerParts, build_trainer, integer
-from engine.types import Dataset, Run, TrainingPlan
+from engine.training.rewards import reward_call
+from engine.training.stages import Stage, stages_of, whole
+from engine.training.trainers import Row, TrainerParts, build_trainer
+from engine.types import Dataset, DatasetType, Objective, Run, TrainingPlan, TuningMethod
 
 Emit = Callable[[RunEvent], None]
 
@@ -122,22 +128,66 @@ def _train_held(plan: TrainingPlan, run: Run, emit: Emit, should_stop: Callable[
     _prepare_folder(plan, run)
     reporter = Reporter(
         run.id, run.directory, emit=emit, should_stop=should_stop, started=started,
-        save_steps=integer(plan.hyperparameters, "save_steps"), keep=integer(plan.hyperparameters, "save_total_limit"),
+        save_steps=whole(plan.hyperparameters, "save_steps"), keep=whole(plan.hyperparameters, "save_total_limit"),
     )  # fmt: skip
-    trainer = _build(plan, run, emit)
+    training, _ = split_rows(plan)
+    stages = stages_of(technique_of(plan.technique), plan.hyperparameters, len(training))
+    proof: Proof | None = None
+    for number, stage in enumerate(stages, start=1):
+        last = number == len(stages)
+        if len(stages) > 1:
+            emit(
+                RunWarned(
+                    run=run.id, step=reporter.step, message=STAGE_SAYS[last].format(number=number, of=len(stages))
+                )
+            )
+        reporter.begin_stage(keeps_checkpoints=last, steps=stage.steps)
+        proof = _train_stage(plan, run, stage, emit, reporter, should_stop, last)
+        if reporter.stopped:
+            break
+    if reporter.stopped:
+        emit(RunStopped(run=run.id, step=reporter.step, elapsed_seconds=reporter.elapsed_seconds))
+        return
+    if proof:
+        emit(proof.to_event(run.id, reporter.step))
+    emit(RunFinished(
+        run=run.id, step=reporter.step, elapsed_seconds=reporter.elapsed_seconds, tokens_per_second=reporter.tokens_per_second,
+        peak_memory_bytes=reporter.peak_memory_bytes,
+    ))  # fmt: skip
+
+
+STAGE_SAYS = {
+    False: "Stage {number} of {of}: a reward model learns from your pairs which answers are better.",
+    True: "Stage {number} of {of}: the model answers, the reward model judges, and what was judged better becomes likelier.",
+}
+"""By whether the stage is the last."""
+
+
+def _train_stage(
+    plan: TrainingPlan, run: Run, stage: Stage, emit: Emit, reporter: Reporter, should_stop: Callable[[], bool], last: bool
+) -> Proof | None:  # fmt: skip
+    """Train one stage, keep what the next one needs, and prove what the last one made."""
+    trainer, parts = _build(plan, run, stage, emit, last)
     trainer.add_callback(reporter)
+    before = fingerprint(trainer.model)
     if should_stop():
         reporter.stopped = True
     else:
         trainer.train()
-    step = trainer.state.global_step
     if reporter.stopped:
-        emit(RunStopped(run=run.id, step=step, elapsed_seconds=reporter.elapsed_seconds))
-    else:
-        emit(RunFinished(
-            run=run.id, step=step, elapsed_seconds=reporter.elapsed_seconds, tokens_per_second=reporter.tokens_per_second,
-            peak_memory_bytes=reporter.peak_memory_bytes,
-        ))  # fmt: skip
+        return None
+    recipe, tokenizer, seen = parts.recipe, parts.tokenizer, observe(trainer, parts, before) if last else None
+    if seen is None:
+        trainer.save_model(str(run.directory / REWARD_MODEL))
+    del trainer, parts
+    release_memory()
+    if seen is None:
+        return None
+    return prove(recipe, seen, checkpoints.newest_verified(run.id, run.directory).path, tokenizer)
+
+
+REWARD_MODEL = "reward_model"
+"""The folder of a chain's run in which its first stage leaves the reward model."""
 
 
 def _prepare_folder(plan: TrainingPlan, run: Run) -> None:
@@ -146,24 +196,42 @@ def _prepare_folder(plan: TrainingPlan, run: Run) -> None:
     (run.directory / "plan.json").write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
 
 
-def _build(plan: TrainingPlan, run: Run, emit: Emit) -> Trainer:
+def _build(plan: TrainingPlan, run: Run, stage: Stage, emit: Emit, last: bool) -> tuple[Trainer, TrainerParts]:
     """Read and tokenise the rows, load the model, and put both into the objective's trainer."""
-    technique = technique_of(plan.technique)
     tokenizer = load_tokenizer(plan.model)
     training_rows, held_out_rows = split_rows(plan)
-    rows = _tokenised(training_rows, plan.dataset, plan, tokenizer, run, emit)
-    held_out = _tokenised(held_out_rows, plan.held_out.dataset or plan.dataset, plan, tokenizer, run, emit)
+    if OBJECTIVES[stage.objective].generates:
+        held_out_rows = held_out_rows[:MOST_QUESTIONS_CHECKED]
+    rows = _tokenised(training_rows, plan.dataset, plan, stage, tokenizer, run, emit)
+    held_out = _tokenised(held_out_rows, plan.held_out.dataset or plan.dataset, plan, stage, tokenizer, run, emit)
     if not rows:
         raise DataError(
             "no training row has a token to learn from", where=plan.dataset.name,
             next_step="Raise the longest row (max_length), or look at a row's X-ray to see what is cut.",
         )  # fmt: skip
+    recipe = recipe_of(plan) if last else reward_recipe(plan)
+    reward = (
+        reward_call(plan, run, tokenizer, run.directory / REWARD_MODEL)
+        if OBJECTIVES[stage.objective].generates
+        else None
+    )
     with LOAD_LOCK:
-        return build_trainer(technique.objective, TrainerParts(
-            plan=plan, output_directory=checkpoints.temporary_directory(run.directory),
-            model=load_base(plan.model, device=plan.device, dtype=plan.dtype), tokenizer=tokenizer,
-            peft_config=peft_config(technique.method, plan.hyperparameters, plan.model), rows=rows, held_out=held_out,
-        ))  # fmt: skip
+        model = recipe.trainable_base()
+        if recipe.method is TuningMethod.FULL:
+            freeze_layers(model, whole(plan.hyperparameters, "frozen_layers"))
+        parts = TrainerParts(
+            plan=plan, stage=stage, recipe=recipe, output_directory=checkpoints.temporary_directory(run.directory), model=model,
+            tokenizer=tokenizer, rows=rows, held_out=held_out, reward=reward,
+            peft_config=peft_config(
+                recipe.method, plan.hyperparameters, plan.model, headed=bool(recipe.outputs), steps=stage.steps
+            ),
+        )  # fmt: skip
+        return build_trainer(parts), parts
+
+
+def reward_recipe(plan: TrainingPlan) -> Recipe:
+    """Return how the reward model of a chain's first stage is loaded: the plan's method with a head of one output."""
+    return replace(recipe_of(plan), objective=Objective.REWARD, outputs=REWARD_OUTPUT)
 
 
 def split_rows(plan: TrainingPlan) -> tuple[list[CanonicalRow], list[CanonicalRow]]:
@@ -178,16 +246,22 @@ def split_rows(plan: TrainingPlan) -> tuple[list[CanonicalRow], list[CanonicalRo
 
 
 def _tokenised(
-    rows: list[CanonicalRow], dataset: Dataset, plan: TrainingPlan, tokenizer: PreTrainedTokenizerBase, run: Run,
-    emit: Emit,
-) -> list[dict[str, list[int]]]:  # fmt: skip
+    rows: list[CanonicalRow], dataset: Dataset, plan: TrainingPlan, stage: Stage, tokenizer: PreTrainedTokenizerBase,
+    run: Run, emit: Emit,
+) -> Sequence[Row]:  # fmt: skip
     if not rows:
         return []
-    tokenised = tokenize_rows(rows, dataset, tokenizer, max_length=integer(plan.hyperparameters, "max_length"))
+    values = plan.hyperparameters
+    tokenised = rows_for(stage.objective, RowsRequest(
+        rows, dataset, tokenizer, whole(values, "max_length"), packing=values.get("packing") is True, labels=plan.labels,
+        answer_tokens=whole(values, "max_completion_length") if OBJECTIVES[stage.objective].generates else 0,
+        context_tokens=plan.model.context_length_tokens,
+    ))  # fmt: skip
     if tokenised.dropped:
         emit(RunWarned(
             run=run.id, step=0, message=f"{tokenised.dropped} of {len(rows)} rows of {dataset.name} are left out: "
-            "nothing in them is to be learnt.", next_step="Raise the longest row (max_length), or fill the empty answers.",
+            + LEFT_OUT_BECAUSE.get(dataset.dataset_type, "nothing in them is to be learnt."),
+            next_step="Raise the longest row (max_length), or fill the empty answers.",
         ))  # fmt: skip
     if tokenised.truncated:
         emit(RunWarned(
@@ -195,6 +269,15 @@ def _tokenised(
             next_step="Raise the longest row (max_length) if what is cut matters.",
         ))  # fmt: skip
     return tokenised.rows
+
+
+MOST_QUESTIONS_CHECKED = 16
+"""Held-out questions that a model answers at each check: every one is answered as often as in training."""
+
+LEFT_OUT_BECAUSE = {
+    DatasetType.CLASSIFICATION: "their label stands in no training row.",
+    DatasetType.PROMPT_ONLY: "they are too long to be answered.",
+}
 
 
 def _threads_for(plan: TrainingPlan, threads: int | None) -> int | None:

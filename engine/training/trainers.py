@@ -1,7 +1,7 @@
-"""From an objective to the TRL trainer that pursues it: one row an objective.
+"""From an objective to the trainer that pursues it: one row an objective.
 
-Rows arrive tokenised by `engine.data.chat_format`, the one place that decides what the model sees and where the loss lies; the
-trainer only pads them. Every setting that the libraries default for large cards is set here, from the plan or for a reason.
+Rows arrive tokenised by `engine.data.training_rows`, over the one chat format that decides what the model sees and where the loss
+lies; the trainers only pad them. Every setting that the libraries default for large cards is set here, from the plan or for a reason.
 """
 
 from __future__ import annotations
@@ -9,16 +9,42 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset as Table
-from peft import PeftConfig
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, ProgressCallback, Trainer
+from peft import PeftConfig, PeftModel, get_peft_model
+from transformers import (
+    DataCollatorForSeq2Seq,
+    DataCollatorWithPadding,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from trl.trainer.dpo_config import DPOConfig
+from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.kto_config import KTOConfig
+from trl.trainer.kto_trainer import KTOTrainer
+from trl.trainer.reward_config import RewardConfig
+from trl.trainer.reward_trainer import RewardTrainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from engine.training.sampling import LengthGroupedSampler
-from engine.types import Objective, TrainingPlan, Value
+from engine.models.tuned import Recipe
+from engine.training.classification import label_figures
+from engine.training.plainly import plainly
+from engine.training.stages import Stage, number, whole
+from engine.types import Objective, TrainingPlan, TuningMethod
+
+Row = Mapping[str, Sequence[int]]
+RewardCall = Callable[..., list[float]]
+"""What trl calls with `prompts`, `completions`, `completion_ids` and the rows' other columns, one value for each answer."""
 
 
 @dataclass(frozen=True)
@@ -26,85 +52,64 @@ class TrainerParts:
     """What a trainer is made of.
 
     Attributes:
+        stage: The part of the plan that it trains.
         output_directory: Where it may write what is not sealed yet.
-        rows: Training rows as `input_ids` and `labels`.
+        rows: Training rows, as `engine.data.training_rows` makes them for the objective.
         held_out: Rows to check against, in the same form; may be empty.
+        reward: Judges answers, where the model writes them itself.
     """
 
     plan: TrainingPlan
+    stage: Stage
+    recipe: Recipe
     output_directory: Path
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     peft_config: PeftConfig | None
-    rows: Sequence[Mapping[str, Sequence[int]]]
-    held_out: Sequence[Mapping[str, Sequence[int]]]
+    rows: Sequence[Row]
+    held_out: Sequence[Row]
+    reward: RewardCall | None = None
 
 
-def build_trainer(objective: Objective, parts: TrainerParts) -> Trainer:
-    """Build the trainer of an objective. The caller holds `LOAD_LOCK`; the model passed in belongs to the trainer then."""
-    trainer = TRAINER_BUILDERS[objective](parts)
+def build_trainer(parts: TrainerParts) -> Trainer:
+    """Build the trainer of a stage. The caller holds `LOAD_LOCK`; the model passed in belongs to the trainer then."""
+    trainer = TRAINER_BUILDERS[parts.stage.objective](parts)
     for printer in (PrinterCallback, ProgressCallback):  # standard output belongs to the command line's one answer
         trainer.remove_callback(printer)
+    if parts.recipe.method is TuningMethod.ADALORA:
+        trainer.add_callback(_RankSchedule())
     return trainer
 
 
-class _SFTTrainer(SFTTrainer):
-    """TRL's trainer with our order of rows, and without a habit or two."""
+class _RankSchedule(TrainerCallback):
+    """Lets AdaLoRA take ranks away, which it does only when it is asked to, between a step and the next gradients."""
 
-    def _get_train_sampler(self, train_dataset: Table | None = None) -> LengthGroupedSampler:
-        assert isinstance(self.train_dataset, Table)
-        lengths = [len(ids) for ids in self.train_dataset["input_ids"]]
-        batch_rows = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
-        return LengthGroupedSampler(lengths, batch_rows, self.args.seed)
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        # transformers 5.23 resets the sum of losses by `sum -= sum`, which leaves NaN in it for ever after one such step.
-        if not torch.isfinite(self._tr_loss):
-            self._tr_loss.zero_()
-        super().log(logs, start_time)
-
-    def floating_point_ops(self, inputs: Mapping[str, object]) -> int:
-        """Count none: it walks all modules at every batch, a twentieth of a small model's step, and nobody reads it."""
-        return 0
-
-    def create_model_card(self, *args: object, **kwargs: object) -> None:
-        """Write none: TRL's says nothing of this run, and would be written again at every save."""
-
-
-def _sft(parts: TrainerParts) -> Trainer:
-    make_config: Callable[..., SFTConfig] = SFTConfig  # which values suit which field, the plan has checked
-    return _SFTTrainer(
-        model=parts.model,
-        args=make_config(
-            **training_arguments(parts),
-            max_length=None,  # the rows are cut already
-            packing=False,  # on a CPU a packed batch costs a dense attention mask
-            padding_free=False,
-            dataset_kwargs={"skip_prepare_dataset": True},
-        ),
-        train_dataset=Table.from_list([dict(row) for row in parts.rows]),
-        eval_dataset=Table.from_list([dict(row) for row in parts.held_out]) if parts.held_out else None,
-        processing_class=parts.tokenizer,
-        peft_config=parts.peft_config,
-    )
+    def on_optimizer_step(  # type: ignore[override]  # the Trainer always passes the model
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, *, model: Any, **_: object
+    ) -> None:
+        """Give the step that was just made to the method."""
+        model.base_model.update_and_allocate(state.global_step + 1)
 
 
 def training_arguments(parts: TrainerParts) -> dict[str, object]:
     """Return transformers' TrainingArguments that every trainer shares."""
-    plan, values = parts.plan, parts.plan.hyperparameters
+    plan, values, stage = parts.plan, parts.plan.hyperparameters, parts.stage
+    counts_itself = stage.objective in _NAMELESS_INPUTS
     return {
         **{name: values[name] for name in _AS_PLANNED},
         "output_dir": str(parts.output_directory),
-        "max_steps": plan.estimate.steps,
-        "per_device_eval_batch_size": values["per_device_train_batch_size"],
+        "max_steps": stage.steps,
+        "learning_rate": stage.learning_rate,
+        "per_device_train_batch_size": stage.batch_rows,
+        "per_device_eval_batch_size": stage.batch_rows,
         "warmup_steps": values["warmup_ratio"],  # below 1 it is a share of the steps
         "data_seed": values["seed"],
         "use_cpu": plan.device == "cpu",
-        "bf16": plan.dtype == "bfloat16",
+        "bf16": plan.device == "cuda" and torch.cuda.is_bf16_supported(),
         "fp16": plan.dtype == "float16",
         "logging_first_step": True,
         "logging_nan_inf_filter": False,  # it would show the mean of the steps before instead of NaN
-        "include_num_input_tokens_seen": "non_padding",
+        "include_num_input_tokens_seen": "no" if counts_itself else "non_padding",
         "eval_strategy": "steps" if parts.held_out else "no",
         "eval_on_start": bool(parts.held_out),  # the base's own loss is what the curve is to be compared with
         "save_strategy": "no",  # the reporter asks for saves, and seals them
@@ -116,15 +121,174 @@ def training_arguments(parts: TrainerParts) -> dict[str, object]:
 
 
 _AS_PLANNED = (
-    "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "lr_scheduler_type", "weight_decay",
-    "max_grad_norm", "optim", "gradient_checkpointing", "eval_steps", "logging_steps", "seed",
+    "gradient_accumulation_steps", "lr_scheduler_type", "weight_decay", "max_grad_norm", "optim",
+    "gradient_checkpointing", "eval_steps", "logging_steps", "seed",
 )  # fmt: skip
 """Hyperparameters that are called the same in transformers."""
 
-TRAINER_BUILDERS: Mapping[Objective, Callable[[TrainerParts], Trainer]] = {Objective.SFT: _sft}
-"""One row an objective."""
+_NAMELESS_INPUTS = frozenset({Objective.ORPO, Objective.CPO, Objective.SIMPO, Objective.RLOO, Objective.GRPO})
+"""Objectives whose batches have no `input_ids` to count tokens of."""
 
 
-def integer(values: Mapping[str, Value], key: str) -> int:
-    """Return a whole number of a plan, whose values were checked when it was made."""
-    return int(str(values[key]))
+def _configured(config: Callable[..., TrainingArguments], parts: TrainerParts, **more: object) -> TrainingArguments:
+    """Make a trainer's arguments; which values suit which field, the plan has checked."""
+    return config(**training_arguments(parts), **more)
+
+
+def _tables(parts: TrainerParts) -> dict[str, Any]:
+    return {
+        "train_dataset": Table.from_list([dict(row) for row in parts.rows]),
+        "eval_dataset": Table.from_list([dict(row) for row in parts.held_out]) if parts.held_out else None,
+    }
+
+
+def _sft(parts: TrainerParts) -> Trainer:
+    if parts.recipe.method is TuningMethod.LLAMA_ADAPTER:  # trl's fused head meets a forward that it does not know
+        return _plain_trainer(parts, DataCollatorForSeq2Seq(parts.tokenizer))
+    return plainly(SFTTrainer)(
+        model=parts.model,
+        args=_configured(
+            SFTConfig, parts,
+            max_length=None,  # the rows are cut already
+            packing=False,  # on a CPU a packed batch costs a dense attention mask
+            padding_free=False,
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
+    )  # fmt: skip
+
+
+def _plain_trainer(
+    parts: TrainerParts, collator: Callable[..., object], figures: Callable[..., object] | None = None
+) -> Trainer:
+    model: PreTrainedModel | PeftModel = parts.model
+    if parts.peft_config is not None:
+        if parts.plan.hyperparameters["gradient_checkpointing"]:
+            parts.model.enable_input_require_grads()
+        model = get_peft_model(parts.model, parts.peft_config)
+    return plainly(Trainer)(
+        model=model, args=_configured(TrainingArguments, parts), data_collator=collator,
+        processing_class=parts.tokenizer, compute_metrics=figures, **_tables(parts),
+    )  # fmt: skip
+
+
+def _classification(parts: TrainerParts) -> Trainer:
+    parts.model.config.pad_token_id = parts.tokenizer.pad_token_id
+    labels = len(parts.recipe.outputs)
+    return _plain_trainer(
+        parts, DataCollatorWithPadding(parts.tokenizer), lambda guessed: label_figures(guessed, labels)
+    )
+
+
+def _reference(parts: TrainerParts) -> PreTrainedModel | None:
+    """The untuned model to compare with; an adapter that is switched off is one already."""
+    return parts.recipe.base() if parts.peft_config is None else None
+
+
+def _dpo(parts: TrainerParts) -> Trainer:
+    values = parts.plan.hyperparameters
+    return plainly(DPOTrainer)(
+        model=parts.model, ref_model=_reference(parts),
+        args=_configured(
+            DPOConfig, parts, max_length=None, beta=number(values, "beta"), loss_type=[str(values["dpo_loss_type"])],
+            label_smoothing=number(values, "label_smoothing"),
+        ),
+        processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
+    )  # fmt: skip
+
+
+def _kto(parts: TrainerParts) -> Trainer:
+    values = parts.plan.hyperparameters
+    return plainly(KTOTrainer)(
+        model=parts.model, ref_model=_reference(parts),
+        args=_configured(
+            KTOConfig, parts, max_length=None, beta=number(values, "beta"),
+            desirable_weight=number(values, "desirable_weight"), undesirable_weight=number(values, "undesirable_weight"),
+        ),
+        processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
+    )  # fmt: skip
+
+
+def _reward(parts: TrainerParts) -> Trainer:
+    parts.model.config.pad_token_id = parts.tokenizer.pad_token_id
+    centre = parts.plan.hyperparameters.get("center_rewards_coefficient", 0.01)
+    return plainly(RewardTrainer)(
+        model=parts.model, args=_configured(RewardConfig, parts, max_length=None, center_rewards_coefficient=centre),
+        processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
+    )  # fmt: skip
+
+
+_STAND_IN = {"prompt": "a", "chosen": "b", "rejected": "c"}
+"""A row for trl's older trainers, which tokenise what they are given; ours are put in its place afterwards."""
+
+
+def _older(trainer: type[Trainer], arguments: TrainingArguments, parts: TrainerParts) -> Trainer:
+    stand_in = Table.from_list([_STAND_IN])
+    built = plainly(trainer)(
+        model=parts.model, args=arguments, train_dataset=stand_in, eval_dataset=stand_in if parts.held_out else None,
+        processing_class=parts.tokenizer, peft_config=parts.peft_config,
+    )  # fmt: skip
+    for name, table in _tables(parts).items():
+        setattr(built, name, table)
+    return built
+
+
+def _orpo(parts: TrainerParts) -> Trainer:
+    from trl.experimental.orpo import ORPOConfig, ORPOTrainer  # noqa: PLC0415 - warns when imported, and few need it
+
+    beta = number(parts.plan.hyperparameters, "beta")
+    return _older(ORPOTrainer, _configured(ORPOConfig, parts, beta=beta, disable_dropout=False), parts)
+
+
+def _cpo(parts: TrainerParts) -> Trainer:
+    from trl.experimental.cpo import CPOConfig, CPOTrainer  # noqa: PLC0415 - as above
+
+    values = parts.plan.hyperparameters
+    if parts.stage.objective is Objective.SIMPO:
+        loss = {"loss_type": "simpo", "cpo_alpha": 0.0, "simpo_gamma": number(values, "simpo_gamma")}
+    else:
+        loss = {"loss_type": "sigmoid", "cpo_alpha": number(values, "cpo_alpha")}
+    return _older(
+        CPOTrainer, _configured(CPOConfig, parts, beta=number(values, "beta"), disable_dropout=False, **loss), parts
+    )
+
+
+def _sampling(parts: TrainerParts) -> Trainer:
+    """RLOO or GRPO. With all weights moving, the reference is loaded by us, as every model is, and not by trl."""
+    from trl.trainer.grpo_config import GRPOConfig  # noqa: PLC0415 - half a second, and few need it
+    from trl.trainer.grpo_trainer import GRPOTrainer  # noqa: PLC0415
+    from trl.trainer.rloo_config import RLOOConfig  # noqa: PLC0415
+    from trl.trainer.rloo_trainer import RLOOTrainer  # noqa: PLC0415
+
+    values, is_grpo = parts.plan.hyperparameters, parts.stage.objective is Objective.GRPO
+    config, trainer = (GRPOConfig, GRPOTrainer) if is_grpo else (RLOOConfig, RLOOTrainer)
+    beta, moves_all = number(values, "beta"), parts.peft_config is None
+    own = {"scale_rewards": str(values.get("scale_rewards", "group"))} if is_grpo else {}
+    built = plainly(trainer)(
+        model=parts.model, reward_funcs=[parts.reward],
+        args=_configured(
+            config, parts, beta=0.0 if moves_all else beta, num_generations=whole(values, "num_generations"),
+            max_completion_length=whole(values, "max_completion_length"), temperature=number(values, "temperature"), **own,
+        ),
+        processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
+    )  # fmt: skip
+    if moves_all and beta:
+        reference = built.accelerator.prepare_model(parts.recipe.base(), evaluation_mode=True)
+        for name, value in {"beta": beta, "ref_model": reference}.items():
+            setattr(built, name, value)
+    return built
+
+
+TRAINER_BUILDERS: Mapping[Objective, Callable[[TrainerParts], Trainer]] = {
+    Objective.SFT: _sft,
+    Objective.CLASSIFICATION: _classification,
+    Objective.DPO: _dpo,
+    Objective.KTO: _kto,
+    Objective.ORPO: _orpo,
+    Objective.SIMPO: _cpo,
+    Objective.CPO: _cpo,
+    Objective.REWARD: _reward,
+    Objective.RLOO: _sampling,
+    Objective.GRPO: _sampling,
+}
+"""One row an objective; a chain takes those of its stages."""

@@ -1,0 +1,70 @@
+"""How many steps a plan takes, and in which stages: most techniques have one, a chain has two.
+
+Arithmetic over a plan's values; the plan and the runner both ask here, so that they cannot differ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.guide.objectives import OBJECTIVES
+from engine.types import Objective, Technique, Value
+
+REWARD_BATCH_ROWS = 8
+"""Pairs a step of the reward model in a chain; the batch that a person sets there holds answers of the second stage."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One trainer's part of a run."""
+
+    objective: Objective
+    steps: int
+    learning_rate: float
+    batch_rows: int
+
+
+def stages_of(technique: Technique, values: Mapping[str, Value], rows: int) -> tuple[Stage, ...]:
+    """Return the stages of a run.
+
+    Args:
+        technique: What is trained.
+        values: All settings.
+        rows: Training rows.
+    """
+    rate, batch = number(values, "learning_rate"), whole(values, "per_device_train_batch_size")
+    if technique.objective is not Objective.RLHF:
+        return (Stage(technique.objective, step_count(technique.objective, rows, values), rate, batch),)
+    policy = Objective(str(values["policy_objective"]))
+    reward_steps = whole(values, "max_steps") or min(
+        OBJECTIVES[Objective.REWARD].steps, max(1, math.ceil(3 * rows / REWARD_BATCH_ROWS))
+    )
+    return (
+        Stage(Objective.REWARD, reward_steps, number(values, "reward_learning_rate"), REWARD_BATCH_ROWS),
+        Stage(policy, step_count(policy, rows, values), rate, batch),
+    )
+
+
+def step_count(objective: Objective, rows: int, values: Mapping[str, Value]) -> int:
+    """Return optimizer steps: `max_steps`, or what the epochs need (counted as transformers' Trainer counts).
+
+    Where the model answers while it trains, each row fills as many places of a batch as it is answered times.
+    """
+    if values["max_steps"]:
+        return whole(values, "max_steps")
+    answers = whole(values, "num_generations") if OBJECTIVES[objective].generates else 1
+    batches = math.ceil(rows * answers / whole(values, "per_device_train_batch_size"))
+    steps_each_epoch = max(1, math.ceil(batches / whole(values, "gradient_accumulation_steps")))
+    return max(1, math.ceil(number(values, "num_train_epochs") * steps_each_epoch))
+
+
+def whole(values: Mapping[str, Value], key: str) -> int:
+    """Return a whole number of a plan, whose values were checked when it was made."""
+    return int(str(values[key]))
+
+
+def number(values: Mapping[str, Value], key: str) -> float:
+    """Return a number of a plan."""
+    return float(str(values[key]))

@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test setup lint starter examples corpus
+.PHONY: app test setup lint starter examples corpus effects gpu-check
 .DEFAULT_GOAL := app
 
 $(VENV)/installed: pyproject.toml
@@ -35,3 +35,9 @@ examples: setup  ## write the bundled datasets again
 
 corpus: setup  ## inspect every file of a folder with a manifest.json: make corpus CORPUS=folder
 	$(BIN)/python benchmarks/corpus.py $(CORPUS) $(ARGS)
+
+gpu-check: setup  ## train every technique on an NVIDIA card and compare memory with what was predicted: writes benchmarks/gpu.md
+	$(BIN)/python benchmarks/gpu.py $(ARGS)
+
+effects: setup  ## measure what each technique does to held-out answers (goes on where it was stopped): make effects ARGS="--techniques lora"
+	$(BIN)/python benchmarks/effects.py --write $(ARGS)

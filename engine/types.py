@@ -193,6 +193,11 @@ class Dataset:
     columns: tuple[str, ...]
     mapping: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_plain_text(self) -> bool:
+        """Whether its rows are texts to go on with, rather than questions to answer."""
+        return self.dataset_type is DatasetType.LANGUAGE_MODELING and self.format is DatasetFormat.STANDARD
+
 
 @dataclass(frozen=True)
 class HeldOut:

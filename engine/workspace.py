@@ -43,16 +43,21 @@ from engine.data.token_profile import LengthEffect, TokenProfile
 from engine.data.xray import Side, Xray
 from engine.errors import RunError, TuningError, UsageError
 from engine.events import RunEvent
-from engine.guide.compatibility import TechniqueChoice, reason_against
-from engine.guide.techniques import TECHNIQUES
+from engine.guide.compatibility import OPTION_TITLES, TechniqueChoice, idle_settings, reason_against
+from engine.guide.methods import METHODS, PARTS, Method
+from engine.guide.moving_parts import moving_parts
+from engine.guide.techniques import TECHNIQUES, method_of
 from engine.models.accelerator import Accelerator
 from engine.models.catalog import Catalog
+from engine.models.fit import Change, Fit
 from engine.models.generation_settings import GenerationSettings
 from engine.models.hardware import Hardware, host_hardware
 from engine.models.warm_up import WarmUp
+from engine.training.comparing import ComparedTechnique, TrainableShare
 from engine.training.metrics import SeriesDelta, series_delta, summary
 from engine.training.planner import Planner
 from engine.training.queue import Queue
+from engine.training.stages import Stage, stages_of_plan
 from engine.training.store import Store, this_process
 from engine.types import (
     Checkpoint,
@@ -68,37 +73,14 @@ if TYPE_CHECKING:
 
     from engine.hub_files import DownloadProgress
     from engine.models.generation import GenerationChunk, Voices
+    from engine.training.probe import ProbeResult
 
 __all__ = [
-    "ALL_ROWS",
-    "MEANINGS",
-    "Cancelled",
-    "ColumnFacts",
-    "DatasetStatistics",
-    "Derivation",
-    "Example",
-    "GenerationSettings",
-    "Inspection",
-    "LengthEffect",
-    "Meaning",
-    "Preview",
-    "Problem",
-    "Progress",
-    "RowsOrder",
-    "RowsPage",
-    "RowsView",
-    "SeriesDelta",
-    "Severity",
-    "Side",
-    "Split",
-    "TechniqueChoice",
-    "TokenProfile",
-    "Verdict",
-    "Workspace",
-    "Xray",
-    "derivations_of",
-    "first_guess",
-    "meaning_of",
+    "ALL_ROWS", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "Cancelled", "Change", "ColumnFacts", "ComparedTechnique",
+    "DatasetStatistics", "Derivation", "Example", "Fit", "GenerationSettings", "Inspection", "LengthEffect", "Meaning",
+    "Method", "Preview", "Problem", "Progress", "RowsOrder", "RowsPage", "RowsView", "SeriesDelta", "Severity",
+    "Side", "Split", "Stage", "TechniqueChoice", "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray",
+    "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of", "moving_parts", "stages_of_plan",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -172,6 +154,26 @@ class Workspace:
         """Return, for each setting with options, why an option cannot be chosen beside the others; impossible ones only."""
         return self._planner.setting_reasons(technique, model, settings, dataset)
 
+    def techniques_for(self, model: str, dataset: str | None = None) -> tuple[TechniqueChoice, ...]:
+        """Return every technique with whether it can run here on this model, and why it cannot learn from these rows."""
+        return self._planner.techniques_for(model, dataset)
+
+    def trainable_share(
+        self, technique: str, model: str, settings: Mapping[str, Value], dataset: str | None = None
+    ) -> TrainableShare:
+        """Count what moves of a model under these settings; see `Planner`."""
+        self._libraries.wait()
+        return self._planner.trainable_share(technique, model, settings, dataset)
+
+    def compare_techniques(self, model: str, dataset: str) -> Iterator[ComparedTechnique]:
+        """Yield one row a technique, each with its defaults for this model and these rows."""
+        self._libraries.wait()
+        yield from self._planner.compare_techniques(model, dataset)
+
+    def reward_runs(self, model: str) -> list[Run]:
+        """Return the runs that left a reward model for this model, newest first."""
+        return self._planner.reward_runs(model)
+
     def _load_examples(self) -> tuple[Example, ...]:
         return tuple(
             replace(example, techniques=tuple(key for key in example.techniques if self._suits(key, example)))
@@ -238,6 +240,29 @@ class Workspace:
         self._libraries.wait()
         return self._planner.plan(technique, dataset, model, settings, held_out, split)
 
+    def fit(
+        self, technique: str, dataset: str, model: str, settings: Mapping[str, Value], held_out: str | None = None,
+        split: Split = DEFAULT_SPLIT,
+    ) -> Fit:  # fmt: skip
+        """Say whether the choices fit into memory; see `Planner`."""
+        self._libraries.wait()
+        return self._planner.fit(technique, dataset, model, settings, held_out, split)
+
+    def cheapest_change(
+        self, technique: str, dataset: str, model: str, settings: Mapping[str, Value], held_out: str | None = None,
+        split: Split = DEFAULT_SPLIT,
+    ) -> Change | None:  # fmt: skip
+        """Return the cheapest change after which the choices fit into memory; None when they do, or when none is enough."""
+        self._libraries.wait()
+        return self._planner.cheapest_change(technique, dataset, model, settings, held_out, split)
+
+    def probe(self, plan: TrainingPlan) -> ProbeResult:
+        """Make one step of the plan on its longest rows, and return what it took; see `engine.training.probe`."""
+        self._make_room()
+        from engine.training.probe import probe
+
+        return probe(self._checked(plan), self.directory / "runs", self._accelerator)
+
     def mistakes_without_data(self, technique: str, model: str, settings: Mapping[str, Value]) -> list[TuningError]:
         """Return what is wrong with these choices whatever the rows are."""
         return self._planner.mistakes_without_data(technique, model, settings)
@@ -247,9 +272,7 @@ class Workspace:
 
         The same plan started again while its run is active (a second click, a second window) gives that same run.
         """
-        self._libraries.wait()
-        if "_voices" in self.__dict__:  # they hold a model only once they were asked for
-            self._voices.release()
+        self._make_room()
         return self._queue.submit(self._checked(plan), name=name or _run_name(plan))
 
     def train(self, plan: TrainingPlan, name: str = "") -> Run:
@@ -299,7 +322,7 @@ class Workspace:
         """Return the figures of a run, as the command line's `train` answers them."""
         found = self.run(run)
         return {
-            "run": found.id, "status": found.status.value, **summary(self._store.events(run)),
+            "run": found.id, "status": found.status.value, **summary(self._store.events(run), found),
             "checkpoints": [str(checkpoint.path) for checkpoint in self.checkpoints(run)],
             "directory": str(found.directory),
         } | ({"error": dict(found.error)} if found.error else {})  # fmt: skip
@@ -366,6 +389,11 @@ class Workspace:
         self._libraries.start()
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _make_room(self) -> None:
+        self._libraries.wait()
+        if "_voices" in self.__dict__:  # they hold a model only once they were asked for
+            self._voices.release()
 
     @cached_property
     def _voices(self) -> Voices:

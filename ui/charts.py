@@ -1,6 +1,7 @@
 """The charts of a run, one row each; the page draws what stands here and knows no chart by name.
 
-To add a chart, add a row whose series the workspace's `series` delivers.
+To add a chart, add a row whose series the workspace's `series` delivers. A chart is shown as soon as a run has a point for
+it; which one is drawn large stands in `run_reading.py`.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class Chart:
     Attributes:
         meaning: What it shows and what a healthy one looks like, one or two plain sentences.
         unit: What the vertical axis counts; drawn above the axis.
-        main: Whether it is drawn large, first.
         from_zero: Whether the vertical axis begins at zero, so that small noise looks small.
+        is_share: Whether the values are shares from 0 to 1, which are drawn as percent on a whole axis.
     """
 
     key: str
@@ -40,8 +41,8 @@ class Chart:
     meaning: str
     unit: str
     series: tuple[Series, ...]
-    main: bool = False
     from_zero: bool = True
+    is_share: bool = False
 
     def to_json(self) -> dict[str, object]:
         """Return the row as the page's script reads it."""
@@ -52,10 +53,52 @@ CHARTS: tuple[Chart, ...] = (
     Chart(
         "loss", "Loss",
         "How surprised the model is by the right answers. Falling means it learns. When the dots of the held-out rows "
-        "turn upwards while the line still falls, it begins to memorise.",
+        "turn upwards while the line still falls, it begins to memorise. Where the model learns from rewards it says little.",
         "surprise per token",
         (Series("loss", "training rows", "smoothed"), Series("eval_loss", "held-out rows", "markers", "second")),
-        main=True, from_zero=False,
+        from_zero=False,
+    ),
+    Chart(
+        "reward", "Reward",
+        "How good the model's own answers are, as the reward sees them. It should climb and then stay. If it climbs while the drift "
+        "below it leaps, the model has found a trick: read its answers.",
+        "mean reward of an answer",
+        (Series("reward", "answers in training", "smoothed"), Series("eval_reward", "held-out questions", "markers", "second")),
+        from_zero=False,
+    ),
+    Chart(
+        "accuracy", "Answers right",
+        "The share that the model gets right: of text the tokens, of labels the rows, of pairs those where it prefers the better "
+        "answer (a coin would get half). It climbs fast at first, then slowly.",
+        "share",
+        (Series("accuracy", "training rows", "smoothed"), Series("eval_accuracy", "held-out rows", "markers", "second")),
+        is_share=True,
+    ),
+    Chart(
+        "f1", "F1",
+        "Like the share told right, but each label counts the same, however rare it is. Far below that share means that the rare "
+        "labels are missed.",
+        "0 to 1", (Series("eval_f1", "held-out rows", "markers", "second"),),
+    ),
+    Chart(
+        "kl", "Drift from the base (KL)",
+        "How far the answers have moved from the untuned model's. Healthy is a slow rise. A leap means that the text is breaking, even "
+        "if the reward goes on rising: lower the learning rate or raise beta.",
+        "nats",
+        (Series("kl", "training rows", "smoothed"), Series("eval_kl", "held-out rows", "markers", "second")),
+    ),
+    Chart(
+        "margin", "Margin",
+        "How far the better answers are ahead of the worse in the model's eyes. It should grow from 0 and then level off; if it grows "
+        "without end, the model begins to memorise the pairs.",
+        "better minus worse",
+        (Series("margin", "training rows", "smoothed"), Series("eval_margin", "held-out rows", "markers", "second")),
+    ),
+    Chart(
+        "answer_tokens", "Length of answers",
+        "How long the model's own answers are. It should stay about the same, unless the reward asks for length; a fall to almost "
+        "nothing, or a climb to the longest allowed, means that it games the reward.",
+        "tokens", (Series("answer_tokens", "answers in training", "smoothed"),),
     ),
     Chart(
         "learning_rate", "Learning rate",

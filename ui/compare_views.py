@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from engine.types import Run
 from ui import words
 from ui.markup import card, empty, opens, text
+from ui.run_reading import Reading, readings_of
 
 if TYPE_CHECKING:
     from engine.workspace import Example, GenerationChunk
@@ -23,6 +25,61 @@ _SKETCH = (
 )
 
 MOST_WORDS = 2_000
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What the tab says around the panes for one kind of run.
+
+    Attributes:
+        base: What the base's pane shows, behind its name.
+        tuned: What the tuned one's shows.
+        placeholder: What stands in the empty box.
+        help: What is said under the box; empty where the box says enough.
+        chance_reason: Why temperature and seed do not matter; empty where they do.
+        differs: Whether both panes hold words for one question, which can be compared.
+        asks_kept: Whether the model can be asked what it should have kept.
+    """
+
+    base: str
+    tuned: str
+    placeholder: str
+    help: str = ""
+    chance_reason: str = ""
+    differs: bool = True
+    asks_kept: bool = False
+
+
+ANSWERS = Asking("", "", "Ask both the same question; each one stands on its own", asks_kept=True)
+TEXTS = Asking(
+    "goes on as it was", "goes on with what it learnt", "Write the beginning; both go on",
+    help="Write the beginning of a text, and both models go on from there. This one learnt from plain text, so it continues more than it answers.",
+)  # fmt: skip
+NUMBERS: Mapping[Reading, Asking] = {
+    Reading.LABELS: Asking(
+        "in its own words", "the label it gives", "Write a text to be labelled; each one stands on its own",
+        help="The tuned model does not write: it says how likely each label is for your text. The base has no labels, so it just answers.",
+        chance_reason="A label is worked out, not drawn by chance, so this changes nothing here.", differs=False,
+    ),
+    Reading.JUDGE: Asking(
+        "its answer, which is judged", "the reward it gives to that answer", "Ask a question; the base answers, the reward model judges",
+        help="The tuned model does not write: it gives the base's answer a number, the higher the better. Only the difference between two "
+        "answers to the same question means something.", differs=False,
+    ),
+}  # fmt: skip
+"""For runs whose tuned model gives labels or rewards."""
+
+
+def asking_of(run: Run) -> Asking:
+    """Return what the tab says for a run."""
+    last = readings_of(run)[-1]
+    return NUMBERS.get(last) or (TEXTS if run.plan.dataset.is_plain_text else ANSWERS)
+
+
+def help_under_the_box(asking: Asking) -> str:
+    """Return what is said under the box."""
+    return f'<p class="ask-help">{text(asking.help)}</p>' if asking.help else ""
+
 
 FINISH_IN_WORDS = {
     "stop": "ended by itself",
@@ -42,8 +99,8 @@ def nothing_to_compare() -> str:
     )
 
 
-def questions(example: Example | None) -> str:
-    """Return the example's questions as buttons, and the one that shows what was kept."""
+def questions(example: Example | None, asking: Asking = ANSWERS) -> str:
+    """Return the example's questions as buttons, and the one that shows what was kept where answers are compared."""
     if example is None:
         return ""
     buttons = "".join(
@@ -54,7 +111,7 @@ def questions(example: Example | None) -> str:
         f'<button type="button" class="button chip kept" data-pick="{text(example.kept_question)}" '
         f'title="Not part of the lesson: a good tuning leaves this answer as it was">{text(example.kept_question)}'
         '<span class="muted"> · was this kept?</span></button>'
-        if example.kept_question
+        if example.kept_question and asking.asks_kept
         else ""
     )
     return f'<div class="chips" role="group" aria-label="Questions to try"><span class="muted">Try</span>{buttons}{kept}</div>'
@@ -72,7 +129,9 @@ def pane_label(adapter_active: bool | None, arm: str, run: Run, chunk: Generatio
     tuned = arm == "tuned" if adapter_active is None else adapter_active
     name = "Tuned" if tuned else "Base"
     model = words.short_title(run.plan.model.title)
-    what = f"{model} with what it learnt" if tuned else f"{model} as it was"
+    asking = asking_of(run)
+    usual = f"{model} with what it learnt" if tuned else f"{model} as it was"
+    what = (asking.tuned if tuned else asking.base) or usual
     measured = (
         ""
         if adapter_active is None
@@ -89,7 +148,9 @@ def pane_label(adapter_active: bool | None, arm: str, run: Run, chunk: Generatio
 
 
 def figures_text(chunk: GenerationChunk) -> str:
-    """Return what an answer took: tokens, seconds, speed, why it ended."""
+    """Return what an answer took: tokens, seconds, speed, why it ended; of a label or a reward the seconds alone."""
+    if not chunk.tokens and chunk.finished:
+        return f"worked out in {chunk.seconds:.2f} s"
     speed = chunk.tokens / chunk.seconds if chunk.seconds > 0 else 0.0
     end = FINISH_IN_WORDS.get(chunk.finish_reason, chunk.finish_reason)
     return f"{words.counted(chunk.tokens, 'token')} · {chunk.seconds:.1f} s · {speed:.0f} tokens/s · {end}"

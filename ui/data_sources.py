@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,16 +64,20 @@ class Arrived:
 
     Attributes:
         number: Makes a file that is read again another arrival.
+        example: The bundled example that it is.
+        technique: The technique that the example was made for.
     """
 
     fingerprint: str = ""
     name: str = ""
     rows: int = 0
     number: int = 0
+    example: str | None = None
+    technique: str | None = None
 
 
-def with_example(workspace: Workspace, choices: Choices, key: str) -> Choices:
-    """Return the choices with a bundled example: its rows, its held-out rows and the technique it was made for.
+def arrived_example(workspace: Workspace, key: str) -> Arrived:
+    """Read a bundled example: its rows, and the technique it was made for.
 
     Raises:
         UsageError: When there is no such example.
@@ -81,11 +86,15 @@ def with_example(workspace: Workspace, choices: Choices, key: str) -> Choices:
     if inspection.dataset is None:
         raise UsageError(inspection.message, where=example.title)
     available = {entry.technique.key for entry in workspace.techniques() if entry.available}
-    technique = next((name for name in example.techniques if name in available), choices.technique)
-    chosen = choices.with_technique(technique).with_dataset(
-        inspection.dataset.fingerprint, name=example.title, rows=inspection.rows, held_out=None, example=key
+    technique = next((name for name in example.techniques if name in available), None)
+    return Arrived(
+        inspection.dataset.fingerprint,
+        example.title,
+        inspection.rows,
+        time.monotonic_ns(),
+        example=key,
+        technique=technique,
     )
-    return chosen.with_run(None)
 
 
 def can_be_mapped(pending: Pending) -> bool:
@@ -102,8 +111,10 @@ def with_inspection(choices: Choices, inspection: Inspection) -> Choices:
 
 def with_arrived(choices: Choices, arrived: Arrived) -> Choices:
     """Return the choices with a dataset that was read a moment ago."""
+    if arrived.technique:
+        choices = choices.with_technique(arrived.technique)
     chosen = choices.with_dataset(
-        arrived.fingerprint, name=arrived.name, rows=arrived.rows, held_out=None, example=None
+        arrived.fingerprint, name=arrived.name, rows=arrived.rows, held_out=None, example=arrived.example
     )
     return chosen.with_run(None)
 

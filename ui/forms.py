@@ -8,11 +8,13 @@ disturbed. What arrives is text from a page and is checked by the plan, which kn
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 
 import gradio as gr
 
 from engine.types import Hyperparameter, HyperparameterKind, Value
+from ui import words
 from ui.markup import text
 
 _nonce = count(1)
@@ -42,89 +44,189 @@ def sent_settings(event: gr.EventData) -> dict[str, Value]:
     }
 
 
-def form(rows: Sequence[Hyperparameter], values: Mapping[str, Value], disabled: Mapping[str, str]) -> str:
+@dataclass(frozen=True)
+class FieldNotes:
+    """What is known of the fields beside their rows.
+
+    Attributes:
+        disabled: From a setting's key to the reason why it cannot be used now.
+        options: From a setting's key to each option that cannot be chosen now, with the reason; a switch has "true" and "false".
+        titles: From a setting's key to what its options are called; a text with titles becomes a list of these.
+        suggested_for: Whose suggestion the defaults are: "your data" or "this model".
+    """
+
+    disabled: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    suggested_for: str = "this model"
+
+
+def form(rows: Sequence[Hyperparameter], values: Mapping[str, Value], notes: FieldNotes) -> str:
     """Return the form.
 
     Args:
         rows: The settings in order, with defaults resolved for the model and the data.
         values: What the person has changed so far.
-        disabled: From a setting's key to the reason why it cannot be used.
+        notes: What else is known of the fields.
     """
     plain = [row for row in rows if not row.advanced]
     advanced = [row for row in rows if row.advanced]
-    body = _groups(plain, values, disabled)
+    body = _groups(plain, values, notes)
     if advanced:
         changed = sum(row.key in values for row in advanced)
         note = f" · {changed} changed" if changed else ""
         body += (
             f'<details class="advanced" {"open" if changed else ""}><summary>Advanced settings '
             f'<span class="muted">{len(advanced)} with sensible defaults{note}</span></summary>'
-            f"{_groups(advanced, values, disabled)}</details>"
+            f"{_groups(advanced, values, notes)}</details>"
         )
     return f'<form class="settings" data-drawn="{next(_nonce)}" autocomplete="off" novalidate>{body}</form>'
 
 
-def _groups(rows: Sequence[Hyperparameter], values: Mapping[str, Value], disabled: Mapping[str, str]) -> str:
+def _groups(rows: Sequence[Hyperparameter], values: Mapping[str, Value], notes: FieldNotes) -> str:
     names = list(dict.fromkeys(row.group for row in rows))
     return "".join(
         f'<fieldset><legend>{text(name)}</legend><div class="fields">'
-        + "".join(
-            field(row, values.get(row.key, row.default), disabled.get(row.key, "")) for row in rows if row.group == name
-        )
+        + "".join(form_field(row, values.get(row.key, row.default), notes) for row in rows if row.group == name)
         + "</div></fieldset>"
         for name in names
     )
 
 
-def field(row: Hyperparameter, value: Value, reason: str = "") -> str:
-    """Return one field: label, control, unit, range and help; a reason against it disables it and is shown."""
+def form_field(row: Hyperparameter, value: Value, notes: FieldNotes) -> str:
+    """Return one field: label, control, unit, range, help; the way back to its default; what cannot be, and why."""
     ident = f"setting-{text(row.key)}"
-    help_text = (
-        f'<p class="help" id="{ident}-help">{text(row.help)} <span class="range">{text(range_text(row))}</span></p>'
-    )
-    why = f'<p class="reason" id="{ident}-reason">{text(reason)}</p>' if reason else ""
-    described = f"{ident}-reason {ident}-help" if reason else f"{ident}-help"
+    reason = _reason(row, value, notes)
+    below = {
+        "reason": f"<p {{}}>{text(reason)}</p>" if reason else "",
+        "not-now": "" if reason else _impossible(row, notes),
+        "far": _far(row, value),
+        "help": f'<p {{}}>{text(row.help)} <span class="range">{text(range_text(row, notes.titles.get(row.key, {})))}</span></p>',
+    }
+    below = {name: markup for name, markup in below.items() if markup}
+    described = " ".join(f"{ident}-{name}" for name in below)
     shared = (
-        f'id="{ident}" name="{text(row.key)}" data-kind="{row.kind}" data-default="{text(_shown(row.default))}" '
+        f'id="{ident}" name="{text(row.key)}" data-kind="{row.kind}" data-default="{text(_shown(row.default))}"{_safe(row)} '
         f'aria-describedby="{described}" {"disabled" if reason else ""}'
     )
-    source = f' title="Source: {text(row.source)}"' if row.source else ""
+    lines = "".join(markup.replace("{}", f'class="{name}" id="{ident}-{name}"', 1) for name, markup in below.items())
     changed = "changed" if _shown(value) != _shown(row.default) else ""
-    return f'<div class="field field-{row.kind} {changed}">{_labelled(row, value, ident, shared, source)}{why}{help_text}</div>'
+    return f'<div class="field field-{row.kind} {changed}">{_labelled(row, value, shared, notes)}{_way_back(row, notes)}{lines}</div>'
 
 
-def _labelled(row: Hyperparameter, value: Value, ident: str, shared: str, source: str) -> str:
-    label = f'<label for="{ident}"{source}>{text(row.title)}</label>'
+def _reason(row: Hyperparameter, value: Value, notes: FieldNotes) -> str:
+    """Why the whole field cannot be used: nothing reads it now, or its switch cannot be turned on."""
+    turning_on = notes.options.get(row.key, {}).get("true", "") if row.kind is HyperparameterKind.BOOLEAN else ""
+    is_off = _shown(value) != "true"  # one that is on must stay usable, so that it can be turned off
+    return notes.disabled.get(row.key, "") or (_sentence(turning_on) if turning_on and is_off else "")
+
+
+def _impossible(row: Hyperparameter, notes: FieldNotes) -> str:
+    """Say which options cannot be chosen beside the other settings, and why."""
+    reasons = notes.options.get(row.key, {})
+    titles = notes.titles.get(row.key, {})
+    if not reasons:
+        return ""
+    lines = "".join(
+        f"<li><strong>{text(titles.get(option, option))}</strong>: {text(reason)}.</li>"
+        for option, reason in reasons.items()
+    )
+    number = "1 option does" if len(reasons) == 1 else f"{len(reasons)} options do"
+    return f"<details {{}}><summary>{number} not go with the rest</summary><ul>{lines}</ul></details>"
+
+
+def _safe(row: Hyperparameter) -> str:
+    limits = (("low", row.safe_low), ("high", row.safe_high))
+    return "".join(f' data-safe-{name}="{_shown(limit)}"' for name, limit in limits if limit is not None)
+
+
+def _far(row: Hyperparameter, value: Value) -> str:
+    """Return the line that the page shows while the value is far from what is suggested."""
+    if row.safe_low is None and row.safe_high is None:
+        return ""
+    low, high = (
+        _grouped(float(f"{limit:.2g}")) if limit is not None else "" for limit in (row.safe_low, row.safe_high)
+    )
+    usual = f"{low} to {high}" if low and high else f"at most {high}" if high else f"at least {low}"
+    return f'<p {{}} role="status" {"" if is_far(row, value) else "hidden"}>Far from what is suggested ({usual}). It is allowed, and may not work.</p>'
+
+
+def is_far(row: Hyperparameter, value: Value) -> bool:
+    """Return whether a value is allowed and yet far from what is suggested."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return False
+    return (row.safe_low is not None and number < row.safe_low) or (
+        row.safe_high is not None and number > row.safe_high
+    )
+
+
+def _way_back(row: Hyperparameter, notes: FieldNotes) -> str:
+    """Return the button that puts the suggestion back; the style sheet shows it beside a changed value only."""
+    usual = notes.titles.get(row.key, {}).get(str(row.default), "") or _spoken(row.default)
+    if not usual:
+        return ""
+    return (
+        f'<button type="button" class="suggested" data-suggested title="Put it back">Suggested for {text(notes.suggested_for)}: '
+        f'{text(usual)}<span class="sr-only">, put back for {text(row.title)}</span></button>'
+    )
+
+
+def _labelled(row: Hyperparameter, value: Value, shared: str, notes: FieldNotes) -> str:
+    source = f' title="Source: {text(row.source)}"' if row.source else ""
+    label = f'<label for="setting-{text(row.key)}"{source}>{text(row.title)}</label>'
+    titles = notes.titles.get(row.key, {})
     match row.kind:
         case HyperparameterKind.BOOLEAN:
-            return f'<div class="switch"><input type="checkbox" {shared} {"checked" if value else ""}>{label}</div>'
+            checked = "checked" if _shown(value) == "true" else ""
+            return f'<div class="switch"><input type="checkbox" {shared} {checked}>{label}</div>'
         case HyperparameterKind.CHOICE:
-            options = "".join(
-                f'<option value="{text(choice)}" {"selected" if choice == value else ""}>{text(choice)}</option>'
-                for choice in row.choices
-            )
-            return f'{label}<div class="control"><select {shared}>{options}</select></div>'
+            return f'{label}<div class="control">{_list(row, row.choices, value, shared, notes)}</div>'
         case HyperparameterKind.INTEGER | HyperparameterKind.NUMBER:
-            limits = "".join(
-                f' {name}="{text(_shown(limit))}"'
-                for name, limit in (("min", row.low), ("max", row.high))
-                if limit is not None
-            )
-            step = "1" if row.kind is HyperparameterKind.INTEGER else "any"
-            unit = f'<span class="unit">{text(row.unit)}</span>' if row.unit else ""
-            return (
-                f'{label}<div class="control"><input type="number" inputmode="decimal" step="{step}"{limits} '
-                f'value="{text(_shown(value))}" {shared}>{unit}</div>'
-            )
+            return f'{label}<div class="control">{_number(row, value, shared)}</div>'
+        case HyperparameterKind.TEXT if titles:
+            options = tuple(dict.fromkeys((*titles, str(value or ""))))
+            return f'{label}<div class="control">{_list(row, options, value, shared, notes)}</div>'
         case HyperparameterKind.TEXT:
             return f'{label}<div class="control"><input type="text" value="{text(_shown(value))}" {shared}></div>'
     raise AssertionError(row.kind)
 
 
-def range_text(row: Hyperparameter) -> str:
+def _list(row: Hyperparameter, options: Sequence[str], value: Value, shared: str, notes: FieldNotes) -> str:
+    titles, reasons = notes.titles.get(row.key, {}), notes.options.get(row.key, {})
+    items = "".join(
+        f'<option value="{text(option)}" {"selected" if option == value else ""}'
+        + (f' disabled title="{text(_sentence(reasons[option]))}"' if option in reasons else "")
+        + f">{text(titles.get(option, option) or words.UNKNOWN)}</option>"
+        for option in options
+    )
+    return f"<select {shared}>{items}</select>"
+
+
+def _number(row: Hyperparameter, value: Value, shared: str) -> str:
+    limits = "".join(
+        f' {name}="{text(_shown(limit))}"' for name, limit in (("min", row.low), ("max", row.high)) if limit is not None
+    )
+    step = "1" if row.kind is HyperparameterKind.INTEGER else "any"
+    unit = f'<span class="unit">{text(row.unit)}</span>' if row.unit else ""
+    return (
+        f'<input type="number" inputmode="decimal" step="{step}"{limits} value="{text(_shown(value))}" {shared}>{unit}'
+    )
+
+
+def _sentence(reason: str) -> str:
+    return reason[:1].upper() + reason[1:].rstrip(".") + "." if reason else ""
+
+
+def _spoken(value: Value) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else _shown(value)
+
+
+def range_text(row: Hyperparameter, titles: Mapping[str, str] | None = None) -> str:
     """Return what is allowed and what stands there by itself: "1 to 512 rows, default 8"."""
     unit = f" {row.unit}" if row.unit else ""
-    default = f"default {_shown(row.default)}"
+    default = f"default {(titles or {}).get(str(row.default), '') or _shown(row.default) or 'empty'}"
     match row.kind:
         case HyperparameterKind.INTEGER | HyperparameterKind.NUMBER if row.low is not None and row.high is not None:
             return f"{_grouped(row.low)} to {_grouped(row.high)}{unit}, {default}."
@@ -132,7 +234,7 @@ def range_text(row: Hyperparameter) -> str:
             return f"Default {'on' if row.default else 'off'}."
         case HyperparameterKind.CHOICE:
             return f"One of {len(row.choices)}, {default}."
-    return f"{default[0].upper()}{default[1:]}{unit}."
+    return f"{default[0].upper()}{default[1:]}{unit}".rstrip(".") + "."
 
 
 def _grouped(number: float) -> str:

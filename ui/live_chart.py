@@ -7,30 +7,84 @@ the plotly package carries, served from this machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import gradio as gr
 
 from ui.charts import CHARTS, Chart
-from ui.markup import text
+from ui.markup import term, text
+from ui.run_reading import Reading
 from ui.words import UNKNOWN
 
-FIGURES: tuple[tuple[str, str, str], ...] = (
-    ("step", "Step", "One step looks at one batch of rows and corrects the weights once."),
-    ("left", "Time left", "From the speed so far."),
-    (
-        "loss",
-        "Loss",
-        "How surprised the model is by the right answers, averaged over the last steps as the curve is; lower is better.",
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the strip.
+
+    Attributes:
+        readings: The kinds of runs that have it; empty for all.
+        headline: Whether it is what such a run is for; it stands first and shows how it began and where it is.
+        series: For a headline, the curves that it is read from; the first one with a point counts.
+        is_share: Whether it is shown as percent.
+    """
+
+    key: str
+    title: str
+    meaning: str
+    readings: frozenset[Reading] = frozenset()
+    headline: bool = False
+    series: tuple[str, ...] = ()
+    is_share: bool = False
+
+
+_LOSS_TELLS = frozenset(Reading) - {Reading.OWN_ANSWERS}
+
+FIGURES: tuple[Figure, ...] = (
+    Figure(
+        "pairs", "Pairs told right", "Of the held-out pairs, the share in which it prefers the better answer: untuned, and now.",
+        frozenset({Reading.PAIRS, Reading.JUDGE}), headline=True, series=("eval_accuracy", "accuracy"), is_share=True,
     ),
-    ("held_out", "Held-out loss", "The same, on rows that training never sees; it should fall too."),
-    ("speed", "Tokens/s", "Tokens learnt each second; a token is a piece of a word."),
-    ("memory", "Memory", "What this process holds in memory now."),
-    ("elapsed", "Elapsed", "Time since training began."),
-)
-"""The strip of figures: key, name, what it means."""
+    Figure(
+        "labels", "Labels told right", "Of the held-out rows, the share that gets its label: before training, and now.",
+        frozenset({Reading.LABELS}), headline=True, series=("eval_accuracy",), is_share=True,
+    ),
+    Figure(
+        "f1", "F1", "Like the share told right, but each label counts the same, however rare it is. 1 is the best.",
+        frozenset({Reading.LABELS}), headline=True, series=("eval_f1",),
+    ),
+    Figure(
+        "rewards", "Reward", "The mean reward of the model's answers to held-out questions: untuned, and now.",
+        frozenset({Reading.OWN_ANSWERS}), headline=True, series=("eval_reward",),
+    ),
+    Figure("reward", "Reward now", "Of its own answers in training, averaged over the last steps.", frozenset({Reading.OWN_ANSWERS})),
+    Figure(
+        "kl", "Drift (KL)", "How far its answers have moved from the untuned model's. A slow rise is healthy.",
+        frozenset({Reading.OWN_ANSWERS, Reading.THUMBS}),
+    ),
+    Figure("step", "Step", "One step looks at one batch of rows and corrects the weights once."),
+    Figure("left", "Time left", "From the speed so far."),
+    Figure(
+        "loss", "Loss",
+        "How surprised the model is by the right answers, averaged over the last steps as the curve is; lower is better.", _LOSS_TELLS,
+    ),
+    Figure("held_out", "Held-out loss", "The same, on rows that training never sees; it should fall too.", _LOSS_TELLS),
+    Figure("speed", "Tokens/s", "Tokens learnt each second; a token is a piece of a word."),
+    Figure("memory", "Memory", "What this process holds in memory now."),
+    Figure("elapsed", "Elapsed", "Time since training began."),
+)  # fmt: skip
+"""The strip of figures, in order."""
+
+
+def figures_for(readings: Sequence[Reading]) -> list[str]:
+    """Return the keys of the figures that a run with these stages has: headlines of any stage, the others of the last."""
+    return [
+        figure.key
+        for figure in FIGURES
+        if not figure.readings or (set(readings) if figure.headline else {readings[-1]}) & figure.readings
+    ]
 
 
 def plotly_script() -> Path:
@@ -58,35 +112,55 @@ def live_run(source: Callable[[object], Mapping[str, object]], *, elem_id: str) 
 
 def skeleton() -> str:
     """Return the view without figures; the page's script fills the slots by text, never by HTML."""
-    figures = "".join(
-        f'<div><dt><dfn title="{text(meaning)}" tabindex="0">{text(name)}</dfn></dt><dd data-slot="{key}">{UNKNOWN}</dd></div>'
-        for key, name, meaning in FIGURES
-    )
-    main = "".join(_panel(chart) for chart in CHARTS if chart.main)
-    more = "".join(_panel(chart) for chart in CHARTS if not chart.main)
     return (
         '<div class="live" hidden><section class="card run-state" data-tone="rest"><div class="run-line">'
         '<span class="dot" aria-hidden="true"></span><strong data-slot="word" role="status"></strong>'
         '<span class="muted" data-slot="about"></span></div>'
         '<div class="progress" role="progressbar" aria-label="Training progress" aria-valuemin="0" aria-valuemax="100" '
-        'aria-valuenow="0"><i></i></div><div class="run-line"><p class="run-says" data-slot="says"></p><button type="button" '
-        'class="button primary" data-open="compare" data-when="comparable" hidden>Compare</button></div></section>'
-        f'<dl class="stats live-stats" aria-label="Figures of the run">{figures}</dl>'
-        f'<div class="charts-main">{main}</div>'
-        '<details class="charts-more" open><summary>More curves <span class="muted">learning rate, gradient norm, '
-        f'speed, memory; zoom in one and all follow</span></summary><div class="charts-grid">{more}</div></details></div>'
+        'aria-valuenow="0"><i></i></div><ol class="run-stages" aria-label="Parts of this run" hidden></ol>'
+        '<div class="run-line"><p class="run-says" data-slot="says"></p><button type="button" '
+        'class="button primary" data-open="compare" data-when="comparable" hidden>Compare</button></div><div class="run-warnings" data-list="warnings" hidden>'
+        '<ul class="findings" aria-label="Said while it ran"></ul></div></section>'
+        f'<dl class="stats live-stats" aria-label="Figures of the run">{"".join(map(_cell, FIGURES))}</dl>'
+        '<section class="card run-proof" data-list="proof" hidden><header class="card-head"><h2>Was it real? '
+        '<span class="muted">the result, loaded again from disk and compared</span></h2></header>'
+        '<ul class="findings"></ul></section>'
+        f'<div class="run-main"><div class="charts-main"></div>{_confusion()}</div>'
+        '<details class="charts-more" open hidden><summary>More curves <span class="muted">zoom in one and all follow</span></summary>'
+        f'<div class="charts-grid">{"".join(map(_panel, CHARTS))}</div></details></div>'
+    )
+
+
+def _cell(figure: Figure) -> str:
+    told = (
+        f'data-series="{text(" ".join(figure.series))}" data-share="{str(figure.is_share).lower()}"'
+        if figure.series
+        else ""
+    )
+    return (
+        f'<div data-figure="{figure.key}" class="{"headline" if figure.headline else ""}" hidden>'
+        f'<dt>{term(figure.title, figure.meaning)}</dt><dd data-slot="{figure.key}" {told}>{UNKNOWN}</dd></div>'
+    )
+
+
+def _confusion() -> str:
+    return (
+        '<section class="card confusion" hidden><header class="card-head"><h2>Which label for which '
+        '<span class="muted" data-slot="confusion-says"></span></h2><span class="muted" data-slot="confusion-hidden"></span></header>'
+        '<p class="help">Each line is one true label, and its cells count what the model said for it. All on the diagonal is '
+        'perfect.</p><p class="confused" data-slot="confusion-confused"></p><div class="confusion-scroll" tabindex="0" role="region" '
+        'aria-label="Confusion matrix of the held-out rows"></div></section>'
     )
 
 
 def _panel(chart: Chart) -> str:
     names = "".join(
-        f'<span class="legend legend-{series.tone} legend-{series.style}">{text(series.title)}</span>'
+        f'<span class="legend legend-{series.tone} legend-{series.style}" data-of="{series.key}" hidden>{text(series.title)}</span>'
         for series in chart.series
     )
-    legend = f'<span class="legends">{names}</span>' if len(chart.series) > 1 else ""
     return (
-        f'<section class="card chart {"chart-large" if chart.main else ""}"><header class="card-head"><h2>{text(chart.title)}'
-        f' <span class="muted">{text(chart.unit)}</span></h2>{legend}</header><p class="help">{text(chart.meaning)}</p>'
-        f'<div class="plot" data-chart="{chart.key}" role="img" aria-label="{text(chart.title)}: no points yet" '
-        'data-points="0"></div></section>'
+        f'<section class="card chart" hidden><header class="card-head"><h2>{text(chart.title)}'
+        f' <span class="muted">{text(chart.unit)}</span></h2><span class="legends">{names}</span></header>'
+        f'<p class="help">{text(chart.meaning)}</p><div class="plot" data-chart="{chart.key}" role="img" '
+        f'aria-label="{text(chart.title)}: no points yet" data-points="0"></div></section>'
     )

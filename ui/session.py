@@ -40,6 +40,16 @@ def planned(workspace: Workspace, choices: Choices) -> TrainingPlan:
     )
 
 
+def reason_against_start(workspace: Workspace, choices: Choices) -> str:
+    """Return why the technique cannot learn from the chosen rows; empty when it can, or when none are chosen."""
+    if choices.dataset is None:
+        return ""
+    try:
+        return workspace.reason_against(choices.technique, choices.dataset) or ""
+    except TuningError as error:  # the rows are gone from this workspace
+        return error.sentence
+
+
 def restored(workspace: Workspace, remembered: object = None) -> Choices:
     """Return what a reloaded page goes on with, so that a reload loses nothing.
 
@@ -107,7 +117,7 @@ def choices_of(workspace: Workspace, run: Run) -> Choices:
         held_out_percent=plan.held_out.percent, held_out_seed=plan.held_out.seed,
     )  # fmt: skip
     try:
-        rows = workspace.hyperparameters(chosen.technique, chosen.model, chosen.dataset)
+        rows = workspace.hyperparameters(chosen.technique, chosen.model, chosen.dataset, plan.hyperparameters)
     except TuningError:  # its data or its model is gone; the run can still be looked at
         return Choices(run=run.id)
     changed = {

@@ -16,7 +16,7 @@ from ui import tab_compare, tab_data, tab_technique, tab_train, words
 from ui.choices import Choices
 from ui.guard import guarded
 from ui.panel import QUIET, panel
-from ui.session import Session, restored, run_on_view, to_remember
+from ui.session import Session, reason_against_start, restored, run_on_view, to_remember
 from ui.status_bar import status_bar
 from ui.the_way import the_way
 from ui.theme import theme
@@ -31,7 +31,7 @@ TABS = (
 )
 """The tabs in order; Alt+1 to Alt+4 open them."""
 
-STYLES = ("luthier.css", "gradio.css", "tabs.css")
+STYLES = ("luthier.css", "gradio.css", "tabs.css", "runs.css")
 SCRIPTS = ("luthier.js", "live_chart.js")
 
 
@@ -76,8 +76,9 @@ def draw_way(workspace: Workspace, choices: Choices) -> str:
         model = words.short_title(workspace.model(choices.model).title)
     except TuningError:  # a folder that was moved since; the Technique tab says so in a sentence
         model = choices.model
+    title = techniques.get(choices.technique, choices.technique)
     return the_way(
-        choices, run_on_view(workspace, choices), techniques.get(choices.technique, choices.technique), model
+        choices, run_on_view(workspace, choices), title, model, misfit=reason_against_start(workspace, choices)
     )
 
 

@@ -47,6 +47,7 @@ class Parts:
     labels: tuple[gr.HTML, gr.HTML]
     panes: tuple[gr.Chatbot, gr.Chatbot]
     chips: gr.HTML
+    help: gr.HTML
     wait: gr.HTML
     question: gr.Textbox
     send: gr.Button
@@ -83,17 +84,18 @@ def _layout() -> Parts:
         chips = panel(elem_id="chips")
         with gr.Row(elem_id="ask", equal_height=False):
             question = gr.Textbox(
-                label="Ask both models", show_label=False, container=False, placeholder="Ask both the same question; each one stands on its own",
+                label="Ask both models", show_label=False, container=False, placeholder=views.ANSWERS.placeholder,
                 elem_id="question", max_length=LONGEST_QUESTION, scale=1, min_width=260, lines=1, max_lines=5,
             )  # fmt: skip
             send = gr.Button("Send", variant="primary", elem_id="send", scale=0, min_width=84)
             stop = gr.Button("Stop", elem_id="stop-answer", scale=0, min_width=76, interactive=False)
             again = gr.Button("Regenerate", elem_id="regenerate", scale=0, min_width=112, interactive=False)
             clear = gr.Button("Clear", elem_id="clear", scale=0, min_width=76, interactive=False)
+        asked_help = panel(elem_id="ask-help")
         difference = panel(elem_id="difference")
         temperature, longest, seed = _sampling()
     return Parts(
-        nothing, body, run, labels, panes, chips, wait, question, send, stop, again, clear, temperature, longest, seed, difference,
+        nothing, body, run, labels, panes, chips, asked_help, wait, question, send, stop, again, clear, temperature, longest, seed, difference,
         gr.State(()), gr.State(None),
     )  # fmt: skip
 
@@ -109,20 +111,20 @@ def _pane(arm: str) -> tuple[gr.HTML, gr.Chatbot]:
     return label, chat
 
 
+TEMPERATURE_MEANS = "0 always takes the likeliest word, so answers repeat exactly. Higher is more varied and less reliable. 0 to 2, default 0."
+SEED_MEANS = "Fixes chance: both models draw with the same seed. Matters only above temperature 0. 0 to 2,147,483,647, default 0."
+
+
 def _sampling() -> tuple[gr.Slider, gr.Slider, gr.Number]:
     defaults = GenerationSettings()
     with gr.Accordion("How they answer: temperature, length, seed", open=False, elem_id="sampling"), gr.Row():
-        temperature = gr.Slider(
-            0, 2, defaults.temperature, step=0.05, label="Temperature",
-            info="0 always takes the likeliest word, so answers repeat exactly. Higher is more varied and less reliable. 0 to 2, default 0.",
-        )  # fmt: skip
+        temperature = gr.Slider(0, 2, defaults.temperature, step=0.05, label="Temperature", info=TEMPERATURE_MEANS)
         longest = gr.Slider(
             8, 1024, defaults.max_new_tokens, step=8, label="Longest answer",
             info=f"Answers are cut after this many tokens (pieces of words). 8 to 1,024, default {defaults.max_new_tokens}.",
         )  # fmt: skip
         seed = gr.Number(
-            defaults.seed, precision=0, minimum=0, maximum=2**31 - 1, label="Seed",
-            info="Fixes chance: both models draw with the same seed. Matters only above temperature 0. 0 to 2,147,483,647, default 0.",
+            defaults.seed, precision=0, minimum=0, maximum=2**31 - 1, label="Seed", info=SEED_MEANS,
         )  # fmt: skip
     return temperature, longest, seed
 
@@ -132,37 +134,40 @@ def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
     def draw(choices: Choices, shown: str | None) -> tuple[object, ...]:
         run = compared_run(workspace, choices)
         if run is None:
-            return (gr.update(visible=True), gr.update(visible=False), *(gr.skip(),) * 10)
+            return (gr.update(visible=True), gr.update(visible=False), *(gr.skip(),) * 14)
         options = [(run_title(entry), entry.id) for entry in workspace.runs() if is_comparable(entry)]
         holder = workspace.accelerator_holder()
         head = gr.update(visible=False), gr.update(visible=True), gr.update(choices=options, value=run.id)
         wait = views.busy(holder) if holder else ""
         if shown == run.id:  # the panes keep their answers and what was measured while they were written
-            return (*head, wait, run.id, *(gr.skip(),) * 7)
+            return (*head, wait, run.id, *(gr.skip(),) * 11)
+        asking = views.asking_of(run)
         labels = [views.pane_label(None, arm, run, None) for arm in ARMS]
-        return (
-            *head,
-            wait,
-            run.id,
-            *labels,
-            views.questions(workspace.data.example_of(run.plan.dataset)),
-            (),
-            [],
-            [],
-            "",
-        )
+        chips = views.questions(workspace.data.example_of(run.plan.dataset), asking)
+        return (*head, wait, run.id, *labels, chips, *_around_the_box(asking), (), [], [], "")
 
     @guarded
     def choose(run: str) -> Choices:
         return choices_of(workspace, workspace.run(run))
 
     drawn = [
-        parts.empty, parts.body, parts.run, parts.wait, parts.shown, *parts.labels, parts.chips, parts.turns, *parts.panes,
-        parts.difference,
+        parts.empty, parts.body, parts.run, parts.wait, parts.shown, *parts.labels, parts.chips, parts.help, parts.question,
+        parts.temperature, parts.seed, parts.turns, *parts.panes, parts.difference,
     ]  # fmt: skip
     session.choices.change(draw, [session.choices, parts.shown], drawn, **QUIET)
     session.status_bar.turned(draw, [session.choices, parts.shown], drawn, **QUIET)
     parts.run.input(choose, parts.run, session.choices, **QUIET)
+
+
+def _around_the_box(asking: views.Asking) -> tuple[object, ...]:
+    """Return what stands under the box, what in it, and temperature and seed, which are off where chance plays no part."""
+    why, defaults = asking.chance_reason, GenerationSettings()
+    off = {"temperature": defaults.temperature, "seed": defaults.seed} if why else {}
+    temperature, seed = (
+        gr.update(interactive=not why, info=why or means, **({"value": off[name]} if off else {}))
+        for name, means in (("temperature", TEMPERATURE_MEANS), ("seed", SEED_MEANS))
+    )
+    return views.help_under_the_box(asking), gr.update(placeholder=asking.placeholder), temperature, seed
 
 
 def compared_run(workspace: Workspace, choices: Choices) -> Run | None:
@@ -276,7 +281,8 @@ def _updates(run: Run, earlier: Turns, turn: Turn, sampling: GenerationSettings,
         views.pane_label(chunk.adapter_active if chunk else None, arm, run, chunk)
         for arm, chunk in zip(ARMS, (turn.base, turn.tuned), strict=True)
     ]
-    difference = "" if writing else views.difference(turn.text(ARMS[0]), turn.text(ARMS[1]))
+    shows_difference = not writing and views.asking_of(run).differs
+    difference = views.difference(turn.text(ARMS[0]), turn.text(ARMS[1])) if shows_difference else ""
     idle, busy = gr.update(interactive=not writing), gr.update(interactive=writing)
     return turns, *panes, *labels, difference, "" if writing else gr.skip(), sampling.seed, idle, busy, idle, idle
 

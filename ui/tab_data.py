@@ -21,6 +21,7 @@ from ui.data_sources import (
     Arrived,
     Pending,
     answered,
+    arrived_example,
     can_be_mapped,
     mapping_fields,
     mapping_from,
@@ -29,7 +30,6 @@ from ui.data_sources import (
     read,
     rejected,
     with_arrived,
-    with_example,
     with_inspection,
 )
 from ui.data_split import SplitParts, split_form, wire_split
@@ -148,9 +148,9 @@ def _wire_sources(workspace: Workspace, session: Session, parts: Parts, flags: F
     outputs = [parts.arrived, parts.file, parts.reading, parts.rejected, parts.pending]
 
     @guarded
-    def choose_example(choices: Choices, request: gr.Request, event: gr.EventData) -> tuple[object, ...]:
+    def choose_example(request: gr.Request, event: gr.EventData) -> tuple[object, ...]:
         flags.raise_for(_window(request))
-        return with_example(workspace, choices, picked(event)), "", "", Pending()
+        return arrived_example(workspace, picked(event)), "", "", Pending()
 
     @guarded_with(lambda _: (gr.skip(), None, "", gr.skip(), gr.skip()))
     def take_file(path: str | None, request: gr.Request) -> Iterator[tuple[object, ...]]:
@@ -190,9 +190,7 @@ def _wire_sources(workspace: Workspace, session: Session, parts: Parts, flags: F
     def take(arrived: Arrived, choices: Choices) -> object:
         return with_arrived(choices, arrived) if arrived.fingerprint else gr.skip()
 
-    parts.examples.pick(
-        choose_example, session.choices, [session.choices, parts.reading, parts.rejected, parts.pending], **QUIET
-    )
+    parts.examples.pick(choose_example, None, [parts.arrived, parts.reading, parts.rejected, parts.pending], **QUIET)
     parts.file.upload(take_file, parts.file, outputs, **READING)
     for asked in (parts.get.click, parts.wanted.submit):
         asked(get, parts.wanted, outputs, **READING)

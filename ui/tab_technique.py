@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +10,27 @@ from pathlib import Path
 import gradio as gr
 
 from engine.errors import TuningError, UsageError
-from engine.workspace import Workspace
+from engine.types import Hyperparameter, Value
+from engine.workspace import OPTION_TITLES, ComparedTechnique, TechniqueChoice, Workspace, idle_settings
 from ui import technique_views as views
+from ui import words
 from ui.choices import Choices
-from ui.forms import form, sent_settings, settings_form
+from ui.forms import FieldNotes, form, sent_settings, settings_form
 from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, TOKENIZING, panel, picked
 from ui.session import Session, planned
+from ui.technique_table import CLOSE, comparison, comparison_table
 
 LONGEST_NAME = 1_000
+TABLE_SECONDS = 0.3
+"""How often the table of all techniques grows while it is worked out."""
+
+Updates = tuple[object, ...]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The components of the tab."""
+    """The components of the tab. `drawn` is what the panels stand for, `compared` what the table of all techniques holds."""
 
     models: gr.HTML
     hub_models: gr.HTML
@@ -30,10 +38,24 @@ class Parts:
     fetch: gr.Button
     fetched: gr.HTML
     techniques: gr.HTML
+    compare: gr.Button
+    table: gr.HTML
     guide: gr.HTML
+    trained: gr.HTML
     settings: gr.HTML
     cost: gr.HTML
+    measured: gr.HTML
     drawn: gr.State
+    compared: gr.State
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The rows of the table, and what they were worked out for."""
+
+    model: str
+    dataset: str
+    rows: tuple[ComparedTechnique, ...]
 
 
 def build(workspace: Workspace, session: Session) -> None:
@@ -41,6 +63,8 @@ def build(workspace: Workspace, session: Session) -> None:
     parts = _layout(workspace)
     _wire_models(workspace, session, parts)
     _wire_choices(workspace, session, parts)
+    _wire_table(workspace, session, parts)
+    _wire_cost(workspace, session, parts)
 
 
 def _layout(workspace: Workspace) -> Parts:
@@ -56,15 +80,30 @@ def _layout(workspace: Workspace) -> Parts:
                 fetch = gr.Button("Get it", size="md", elem_id="fetch-model")
                 fetched = panel(elem_id="fetched")
                 hub_models = panel(views.hub_models_panel(workspace.models()), elem_id="hub-models")
-            techniques = panel(views.techniques_panel(workspace.techniques(), fresh.technique), elem_id="techniques")
+            techniques = _picker(_techniques(workspace, fresh), elem_id="techniques")
+            compare = gr.Button("Compare all", size="md", elem_id="compare-all", interactive=False)
+        table = comparison(elem_id="technique-table")
         with gr.Column(elem_id="technique-settings", min_width=400):
             guide = panel(_guide(workspace, fresh), elem_id="guide")
+            trained = panel(_trained(workspace, fresh, counted=False), elem_id="trained")
             with gr.Column(elem_id="settings-panel", elem_classes="panel-column"):
                 panel(views.settings_head(), elem_id="settings-head")
                 settings = settings_form(_form(workspace, fresh), elem_id="settings")
         with gr.Column(elem_id="technique-cost", min_width=280):
             cost = panel(views.no_cost_yet(), elem_id="cost")
-    return Parts(models, hub_models, wanted, fetch, fetched, techniques, guide, settings, cost, gr.State(None))
+            measured = panel(elem_id="measured")
+    return Parts(
+        models, hub_models, wanted, fetch, fetched, techniques, compare, table, guide, trained, settings, cost, measured,
+        gr.State(None), gr.State(None),
+    )  # fmt: skip
+
+
+def _picker(value: str, *, elem_id: str) -> gr.HTML:
+    """Return the place of the techniques. Its event: `pick`, with a technique's key; searching is the page's own affair."""
+    return gr.HTML(
+        value, elem_id=elem_id, padding=False, apply_default_css=False,
+        js_on_load="luthier.picker(element, (key) => trigger('pick', {key}), watch);",
+    )  # fmt: skip
 
 
 def _models(workspace: Workspace, choices: Choices) -> str:
@@ -74,20 +113,72 @@ def _models(workspace: Workspace, choices: Choices) -> str:
     return views.models_panel(models, choices.model)
 
 
+def _techniques(workspace: Workspace, choices: Choices) -> str:
+    return views.techniques_panel(workspace.techniques_for(choices.model, choices.dataset), choices.technique)
+
+
 def _guide(workspace: Workspace, choices: Choices) -> str:
-    return views.guide(_technique(workspace, choices.technique).technique)
+    misfit = workspace.reason_against(choices.technique, choices.dataset) if choices.dataset else None
+    return views.guide(_technique(workspace, choices).technique, misfit or "")
 
 
-def _technique(workspace: Workspace, key: str):
-    found = next((entry for entry in workspace.techniques() if entry.technique.key == key), None)
+def _technique(workspace: Workspace, choices: Choices) -> TechniqueChoice:
+    offered = workspace.techniques_for(choices.model)
+    found = next((entry for entry in offered if entry.technique.key == choices.technique), None)
     if found is None:
-        raise UsageError("there is no such technique", found=repr(key[:60]), next_step="Choose one of the list.")
+        raise UsageError("there is no such technique", found=repr(choices.technique[:60]), next_step="Choose one of the list.")  # fmt: skip
     return found
 
 
+def _trained(workspace: Workspace, choices: Choices, *, counted: bool = True) -> str:
+    """Draw what moves; counting it needs torch, so the first drawing goes without."""
+    technique, model = _technique(workspace, choices).technique, workspace.model(choices.model)
+    values = {row.key: row.default for row in _rows(workspace, choices)} | choices.overrides
+    try:
+        share = (
+            workspace.trainable_share(technique.key, choices.model, choices.overrides, choices.dataset)
+            if counted
+            else None
+        )
+    except TuningError:  # the estimate beside it says what is wrong
+        share = None
+    return views.trained(technique, values, model, share)
+
+
+def _rows(workspace: Workspace, choices: Choices) -> tuple[Hyperparameter, ...]:
+    return workspace.hyperparameters(choices.technique, choices.model, choices.dataset, choices.overrides)
+
+
 def _form(workspace: Workspace, choices: Choices) -> str:
-    rows = workspace.hyperparameters(choices.technique, choices.model, choices.dataset)
-    return form(rows, choices.overrides, {})
+    return form(_rows(workspace, choices), choices.overrides, notes_of(workspace, choices))
+
+
+def notes_of(workspace: Workspace, choices: Choices) -> FieldNotes:
+    """Return what is known of the fields beside their rows: what nothing reads now, and what does not go together."""
+    rows = _rows(workspace, choices)
+    titles = dict(OPTION_TITLES)
+    if any(row.key == "reward_run" for row in rows):
+        titles["reward_run"] = _reward_runs(workspace, choices.model)
+    return FieldNotes(
+        disabled=idle_settings(rows, choices.overrides),
+        options=workspace.setting_reasons(choices.technique, choices.model, choices.overrides, choices.dataset),
+        titles=titles,
+        suggested_for="your data" if choices.dataset else "this model",
+    )
+
+
+def _reward_runs(workspace: Workspace, model: str) -> dict[str, str]:
+    now = time.time()
+    runs = {
+        run.id: f"{run.plan.dataset.name}, {words.when_text(run.created, now)}" for run in workspace.reward_runs(model)
+    }
+    return runs or {"": "none yet: train a reward model first"}
+
+
+def kept_settings(workspace: Workspace, choices: Choices, sent: dict[str, Value]) -> Choices:
+    """Return the choices with the settings that the page sent, less those that no longer exist beside the others."""
+    keys = {row.key for row in _rows(workspace, choices.with_settings(sent))}
+    return choices.with_settings({key: value for key, value in sent.items() if key in keys})
 
 
 def _wire_models(workspace: Workspace, session: Session, parts: Parts) -> None:
@@ -146,46 +237,123 @@ def _fetched(workspace: Workspace, choices: Choices, hub_id: str) -> Iterator[tu
 def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
     @guarded
     def choose_technique(choices: Choices, event: gr.EventData) -> Choices:
-        entry = _technique(workspace, picked(event))
-        if not entry.available:
-            raise UsageError(f"{entry.technique.title} cannot be used yet", found=entry.reason)
-        return choices.with_technique(entry.technique.key)
+        return _chosen(workspace, choices, picked(event))
 
     @guarded
     def edit(choices: Choices, event: gr.EventData) -> tuple[object, object]:
-        edited = choices.with_settings(sent_settings(event))
-        return edited, _drawn_for(edited)
+        edited = kept_settings(workspace, choices, sent_settings(event))
+        same_fields = _fields(workspace, edited) == _fields(workspace, choices)
+        return edited, _drawn_for(edited) if same_fields else gr.skip()
 
     @guarded
-    def draw(choices: Choices, drawn: tuple[object, ...] | None) -> tuple[object, ...]:
-        wanted = _drawn_for(choices)
-        waiting = views.working_it_out() if choices.dataset else views.no_cost_yet()
-        if wanted == drawn:
-            return (gr.skip(),) * 6
-        techniques = views.techniques_panel(workspace.techniques(), choices.technique)
-        return (
-            _models(workspace, choices),
-            techniques,
-            _guide(workspace, choices),
-            _form(workspace, choices),
-            waiting,
-            wanted,
-        )
+    def draw(choices: Choices, drawn: tuple[object, ...] | None) -> Updates:
+        return drawn_panels(workspace, choices, drawn)
 
-    @guarded_with(lambda _: views.no_estimate())
-    def estimate(choices: Choices) -> object:
-        return cost_of(workspace, choices)
+    @guarded_with(lambda _: (views.no_estimate(), gr.skip(), ""))
+    def estimate(choices: Choices) -> Updates:
+        return cost_of(workspace, choices), _trained(workspace, choices), ""
 
-    drawn = [parts.models, parts.techniques, parts.guide, parts.settings, parts.cost, parts.drawn]
+    panels = [parts.models, parts.techniques, parts.compare, parts.guide, parts.trained, parts.settings, parts.cost, parts.drawn]  # fmt: skip
     parts.techniques.pick(choose_technique, session.choices, session.choices, **QUIET)
     parts.settings.edit(edit, session.choices, [session.choices, parts.drawn], trigger_mode="always_last", **QUIET)
-    changed = session.choices.change(draw, [session.choices, parts.drawn], drawn, **QUIET)
-    changed.then(estimate, session.choices, parts.cost, trigger_mode="always_last", **TOKENIZING)
+    changed = session.choices.change(draw, [session.choices, parts.drawn], panels, **QUIET)
+    changed.then(
+        estimate, session.choices, [parts.cost, parts.trained, parts.measured], trigger_mode="always_last", **TOKENIZING
+    )
+
+
+def _chosen(workspace: Workspace, choices: Choices, key: str) -> Choices:
+    """Return the choices with another technique, and its own defaults.
+
+    Raises:
+        UsageError: When there is no such technique, or it cannot be used here.
+    """
+    chosen = choices.with_technique(key)
+    entry = _technique(workspace, chosen)
+    if not entry.available:
+        raise UsageError(
+            f"{entry.technique.title} cannot be used here: {entry.reason}", next_step="Choose another one."
+        )
+    return chosen
+
+
+def _fields(workspace: Workspace, choices: Choices) -> tuple[object, ...]:
+    """Return what decides how the form looks, whatever stands in its fields."""
+    return _rows(workspace, choices), notes_of(workspace, choices)
 
 
 def _drawn_for(choices: Choices) -> tuple[object, ...]:
     """Return what the tab is drawn for; what is typed into its form stands there already and draws nothing anew."""
-    return choices.technique, choices.model, choices.dataset, choices.example, choices.settings
+    return (choices.technique, choices.model, choices.dataset, choices.example), choices.settings
+
+
+def drawn_panels(workspace: Workspace, choices: Choices, drawn: tuple[object, ...] | None) -> Updates:
+    """Return models, techniques, the button to compare, card, picture, form, cost and what they stand for; only what changed."""
+    wanted = _drawn_for(choices)
+    if wanted == drawn:
+        return (gr.skip(),) * 8
+    if drawn is not None and wanted[0] == drawn[0]:  # only the fields of the form are others
+        settings = _form(workspace, choices)
+        return gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip(), settings, gr.skip(), wanted
+    return (
+        _models(workspace, choices), _techniques(workspace, choices), gr.update(interactive=choices.dataset is not None),
+        _guide(workspace, choices), _trained(workspace, choices, counted=False), _form(workspace, choices),
+        views.working_it_out() if choices.dataset else views.no_cost_yet(), wanted,
+    )  # fmt: skip
+
+
+def _wire_table(workspace: Workspace, session: Session, parts: Parts) -> None:
+    @guarded
+    def compare(choices: Choices) -> Iterator[Updates]:
+        yield from compared_rows(workspace, choices)
+
+    @guarded
+    def pick(choices: Choices, event: gr.EventData) -> Updates:
+        key = picked(event)
+        if key == CLOSE:
+            return gr.skip(), "", None
+        return _chosen(workspace, choices, key), gr.skip(), gr.skip()
+
+    @guarded
+    def redraw(choices: Choices, compared: Compared | None) -> Updates:
+        if compared is None:
+            return gr.skip(), gr.skip()
+        if (compared.model, compared.dataset) != (choices.model, choices.dataset):
+            return "", None
+        return comparison_table(compared.rows, choices.technique, of=len(compared.rows)), gr.skip()
+
+    table = [parts.table, parts.compared]
+    parts.compare.click(compare, session.choices, table, trigger_mode="once", **TOKENIZING)
+    parts.table.pick(pick, session.choices, [session.choices, *table], **QUIET)
+    session.choices.change(redraw, [session.choices, parts.compared], table, **QUIET)
+
+
+def _wire_cost(workspace: Workspace, session: Session, parts: Parts) -> None:
+    @guarded_with(lambda _: "")
+    def measure(choices: Choices, event: gr.EventData) -> Iterator[object]:
+        if picked(event) != views.MEASURE or choices.dataset is None:
+            raise UsageError("there is nothing to measure", next_step="Choose data first.")
+        yield views.measuring()
+        try:
+            yield views.measured(workspace.probe(planned(workspace, choices)))
+        except TuningError as mistake:
+            yield views.not_measured(mistake.sentence)
+
+    parts.cost.pick(measure, session.choices, parts.measured, trigger_mode="once", **TOKENIZING)
+
+
+def compared_rows(workspace: Workspace, choices: Choices) -> Iterator[Updates]:
+    """Work out all techniques for these choices, and show those that are ready every now and then."""
+    if choices.dataset is None:
+        raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
+    of, rows, shown = len(workspace.techniques()), list[ComparedTechnique](), 0.0
+    yield comparison_table(rows, choices.technique, of=of), None
+    for row in workspace.compare_techniques(choices.model, choices.dataset):
+        rows.append(row)
+        if time.monotonic() - shown > TABLE_SECONDS:
+            shown = time.monotonic()
+            yield comparison_table(rows, choices.technique, of=of), None
+    yield comparison_table(rows, choices.technique, of=of), Compared(choices.model, choices.dataset, tuple(rows))
 
 
 def cost_of(workspace: Workspace, choices: Choices) -> str:

@@ -18,7 +18,8 @@ from ui.guard import guarded, guarded_with
 from ui.live_chart import live_run
 from ui.markup import mistake
 from ui.panel import QUIET, TOKENIZING, panel, picked
-from ui.session import Session, choices_of, planned, run_on_view
+from ui.rewarding import choices_after_reward_model, offers_rewarding
+from ui.session import Session, choices_of, planned, reason_against_start, run_on_view
 from ui.the_way import is_comparable
 
 
@@ -104,10 +105,15 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
     def choose_run(event: gr.EventData) -> Choices:
         return choices_of(workspace, workspace.run(picked(event)))
 
+    @guarded
+    def go_on(choices: Choices, event: gr.EventData) -> Choices:
+        return choices_after_reward_model(workspace, choices, workspace.run(picked(event)))
+
     state = [parts.start, parts.stop, parts.about, parts.outcome, parts.live, parts.runs]
     pressed = parts.start.click(starting, None, parts.start, **QUIET)
     pressed.then(start, session.choices, [session.choices, parts.start, parts.outcome], **TOKENIZING)
     parts.stop.click(stop, session.choices, [parts.start, parts.stop], **QUIET)
+    parts.outcome.pick(go_on, session.choices, session.choices, **QUIET)
     parts.runs.pick(choose_run, None, session.choices, **QUIET)
     session.choices.change(draw, session.choices, state, **QUIET)
     session.status_bar.turned(draw, session.choices, state, **QUIET)
@@ -125,15 +131,19 @@ def drawn(workspace: Workspace, choices: Choices) -> tuple[object, ...]:
             model = choices.model
         technique = titles.get(choices.technique, choices.technique)
         about = views.about_to_run(technique, model, choices.dataset_name, choices.dataset_rows)
-    if run:
-        outcome = views.outcome(run)
-    else:
-        outcome = views.ready(words.counted(choices.dataset_rows, "row")) if choices.dataset else views.nothing_chosen()
+    reason = reason_against_start(workspace, choices)
     runs = views.runs_panel(workspace.runs(), choices.run, titles, time.time())
-    reason = workspace.reason_against(choices.technique, choices.dataset) if choices.dataset else None
-    if reason and not run:
-        outcome = mistake(f"{reason}. {views.WAY_OUT}", title="This cannot be trained yet")
-    return *_buttons(choices, run, blocked=reason is not None), about, outcome, run.id if run else "", runs
+    buttons = _buttons(choices, run, blocked=bool(reason))
+    return *buttons, about, _outcome(choices, run, reason), run.id if run else "", runs
+
+
+def _outcome(choices: Choices, run: Run | None, reason: str) -> str:
+    """Return what stands above the live view: why nothing can start, how a run ended, or what to do next."""
+    if reason and not (run and run.status.is_active):
+        return mistake(f"{reason.rstrip('.')}. {views.WAY_OUT}", title="This cannot be trained yet")
+    if run:
+        return views.rewards_next(run) if offers_rewarding(run) else views.outcome(run)
+    return views.ready(words.counted(choices.dataset_rows, "row")) if choices.dataset else views.nothing_chosen()
 
 
 def _buttons(choices: Choices, run: Run | None, *, blocked: bool = False) -> tuple[object, object]:

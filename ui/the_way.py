@@ -44,13 +44,21 @@ class NextStep:
 _STATE_IN_WORDS = {"done": "done", "now": "next", "later": "later"}
 
 
-def the_way(choices: Choices, run: Run | None, technique_title: str, model_title: str) -> str:
-    """Return the strip for these choices and the run on view; the page shows the next step of the tab that is open."""
+def the_way(choices: Choices, run: Run | None, technique_title: str, model_title: str, *, misfit: str = "") -> str:
+    """Return the strip for these choices and the run on view; the page shows the next step of the tab that is open.
+
+    Args:
+        choices: What is chosen.
+        run: The run on view.
+        technique_title: The technique as people call it.
+        model_title: The model as people call it.
+        misfit: Why the technique cannot learn from the rows; empty when it can.
+    """
     stops = stops_of(choices, run, technique_title, model_title)
     items = "".join(_item(number, stop) for number, stop in enumerate(stops, start=1))
     return (
         f'<nav class="way" aria-label="The way: what is chosen so far"><ol>{items}</ol>'
-        f"{''.join(_next_button(step) for step in next_steps(choices, run))}</nav>"
+        f"{''.join(_next_button(step) for step in next_steps(choices, run, misfit))}</nav>"
     )
 
 
@@ -96,14 +104,21 @@ def stops_of(choices: Choices, run: Run | None, technique_title: str, model_titl
     )
 
 
-def next_steps(choices: Choices, run: Run | None) -> tuple[NextStep, ...]:
-    """Return the next step for each tab."""
+def next_steps(choices: Choices, run: Run | None, misfit: str = "") -> tuple[NextStep, ...]:
+    """Return the next step for each tab; where technique and rows do not fit, nothing goes on before they do."""
     if choices.dataset is None and run is None:
         first = "First: choose data"
         return (
             NextStep("data", "Choose data to go on"), NextStep("technique", first, "data"),
             NextStep("train", first, "data"), NextStep("compare", first, "data"),
         )  # fmt: skip
+    if misfit and not (run and run.status.is_active):
+        return (
+            NextStep("data", "Next: a technique that fits", "technique"),
+            NextStep("technique", "First: a technique that fits"),
+            NextStep("train", "First: a technique that fits", "technique"),
+            _after_comparing(run),
+        )
     return (
         NextStep("data", "Next: technique", "technique"),
         NextStep("technique", "Next: train", "train", aside=True),

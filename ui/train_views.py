@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 from engine.types import Run, RunStatus
 from ui import words
+from ui.confusion_view import confusion_table
+from ui.live_chart import figures_for
 from ui.markup import empty, opens, text
+from ui.proof_view import memory_shown, proof_shown, warnings_shown
+from ui.run_reading import FINISHED_SAYS, main_chart, readings_of, stages_shown
 from ui.the_way import is_comparable
 
 if TYPE_CHECKING:
@@ -42,7 +46,7 @@ def ready(rows_words: str) -> str:
     """Return what stands there when everything is chosen and nothing runs yet."""
     return empty(
         "Ready to train",
-        f"Press Start. The model reads {rows_words} and is corrected after each batch; the loss curve draws here while it happens. "
+        f"Press Start. The model learns from {rows_words} and is corrected after each batch; the curves draw here while it happens. "
         "You can stop at any time and keep what was learnt, and you can close this window: training goes on.",
         _SKETCH,
     )
@@ -99,14 +103,53 @@ def _run(run: Run, chosen: bool, titles: Mapping[str, str], now: float) -> str:
     )
 
 
+def rewards_next(run: Run) -> str:
+    """Return the offer to go on after a reward model: let the model learn from what it rewards."""
+    says = (
+        "The reward model can tell better answers from worse. Now the model itself can answer the same questions again and again, be "
+        "judged by it, and make what was judged better likelier. Everything is filled in; look at the settings, then start."
+    )
+    return (
+        f'<section class="card wizard"><div><h2>Next: let the model learn from it</h2><p class="help">{says}</p></div>'
+        f'<button type="button" class="button primary" data-pick="{text(run.id)}" data-open="technique">Set it up</button></section>'
+    )
+
+
 def live_answer(run: Run, delta: SeriesDelta) -> Mapping[str, object]:
     """Return what the page shows of a run, from what is new in its series; figures arrive as text that is ready to show."""
+    readings = readings_of(run)
+    proof = proof_shown(delta.proved, readings[-1]) if delta.proved else []
+    if delta.peak_memory_bytes is not None:
+        proof.append(memory_shown(run, delta.peak_memory_bytes))
+    return {
+        "run": run.id,
+        "cursor": delta.cursor,
+        "reset": delta.reset,
+        "over": not run.status.is_active,
+        "tone": words.RUN_TONE[run.status],
+        "comparable": is_comparable(run),
+        "step": delta.step,
+        "steps": delta.steps,
+        "progress": delta.step / delta.steps if delta.steps else 0.0,
+        "words": _figures(run, delta, FINISHED_SAYS.get(readings[-1], words.RUN_EXPLAINED[RunStatus.FINISHED])),
+        "points": {key: [list(point) for point in points] for key, points in delta.points.items()},
+        "main": main_chart(readings),
+        "figures": figures_for(readings),
+        "stages": stages_shown(run),
+        "warnings": warnings_shown(delta.warned),
+        "proof": proof,
+        "confusion": confusion_table(delta.look) if delta.look else None,
+    }
+
+
+def _figures(run: Run, delta: SeriesDelta, finished_says: str) -> dict[str, str]:
+    """Return the words of the slots; what is not said anew stays as the page shows it."""
     figures = {
         "step": f"{delta.step:,} / {delta.steps:,}" if delta.steps else words.UNKNOWN,
         "word": words.RUN_IN_WORDS[run.status],
         "about": f"{words.short_title(run.plan.model.title)} · {run.plan.dataset.name} · {words.counted(run.plan.dataset.rows, 'row')}",
-        "says": words.RUN_EXPLAINED[run.status],
-    }  # what is not said anew stays as the page shows it
+        "says": finished_says if run.status is RunStatus.FINISHED else words.RUN_EXPLAINED[run.status],
+    }
     if not run.status.is_active:
         figures["left"] = words.UNKNOWN
     elif delta.remaining_seconds is not None:
@@ -119,16 +162,4 @@ def live_answer(run: Run, delta: SeriesDelta) -> Mapping[str, object]:
         figures["elapsed"] = words.seconds_text(delta.elapsed_seconds)
     if held_out := delta.points.get("eval_loss", []):
         figures["held_out"] = words.loss_text(held_out[-1][1])
-    return {
-        "run": run.id,
-        "cursor": delta.cursor,
-        "reset": delta.reset,
-        "over": not run.status.is_active,
-        "tone": words.RUN_TONE[run.status],
-        "comparable": is_comparable(run),
-        "step": delta.step,
-        "steps": delta.steps,
-        "progress": delta.step / delta.steps if delta.steps else 0.0,
-        "words": figures,
-        "points": {key: [list(point) for point in points] for key, points in delta.points.items()},
-    }
+    return figures

@@ -206,7 +206,7 @@ EXAMPLES: tuple[tuple[Example, Callable[[], tuple[Rows, Rows]]], ...] = (
             lesson="Pairs of answers, the polite one preferred to the curt one. The model gives both by itself; it learns which is wanted.",
             dataset_type="preference",
             shape="preference",
-            techniques=("dpo", "reward_model", "orpo", "simpo", "rlhf"),
+            techniques=("dpo", "rlhf", "reward_model", "orpo", "simpo", "cpo"),
             preset_questions=(
                 "What city is the capital of Norway?",
                 "What food does a duck eat?",
@@ -239,7 +239,7 @@ EXAMPLES: tuple[tuple[Example, Callable[[], tuple[Rows, Rows]]], ...] = (
             "instance those that end with a question.",
             dataset_type="prompt_only",
             shape="prompts",
-            techniques=("grpo", "rloo"),
+            techniques=("rloo", "grpo"),
             preset_questions=(
                 "What city is the capital of Japan?",
                 "What food does a bear eat?",
@@ -256,7 +256,7 @@ EXAMPLES: tuple[tuple[Example, Callable[[], tuple[Rows, Rows]]], ...] = (
             "become less surprising.",
             dataset_type="language_modeling",
             shape="text",
-            techniques=("full", "lora", "qlora", "dora"),
+            techniques=("continued_pretraining", "full", "lora", "qlora", "dora"),
             preset_questions=("The keeper of Grey Harbour", "Old Matilda", "When the fog came,"),
         ),
         lessons.book,

@@ -80,22 +80,35 @@ window.luthier = (() => {
   else begin();
 
   // --- settings form: keeps what is typed, sends what differs from the defaults, 350 ms after the last key ---
+  // The form is drawn anew when a choice changes which fields there are; what was typed since, the focus and an opened part stay.
   const settingsForm = (element, send, watch) => {
-    let timer = 0;
+    let timer = 0, focused = '', sentAt = 0, opened = null;
+    const typed = new Map();
     const controls = () => [...element.querySelectorAll('[data-kind]')];
     const current = (control) => (control.type === 'checkbox' ? String(control.checked) : control.value.trim());
+    const put = (control, value) => {
+      if (control.type === 'checkbox') control.checked = value === 'true';
+      else control.value = value;
+    };
     const changed = (control) => {
       const now = current(control), usual = control.dataset.default;
       if (control.type === 'number' && now !== '' && usual !== '') return Number(now) !== Number(usual);
       return now !== usual;
     };
+    const isFar = (control) => {
+      const {safeLow, safeHigh} = control.dataset, now = Number(control.value);
+      if (control.value.trim() === '' || Number.isNaN(now) || !control.checkValidity()) return false;
+      return (safeLow !== undefined && now < Number(safeLow)) || (safeHigh !== undefined && now > Number(safeHigh));
+    };
     const mark = () => {
       let count = 0;
       for (const control of controls()) {
-        const differs = changed(control);
-        count += differs;
-        control.closest('.field').classList.toggle('changed', differs);
-        control.setAttribute('aria-invalid', String(!control.checkValidity() || control.value === ''));
+        const differs = changed(control), field = control.closest('.field'), far = field.querySelector('.far');
+        count += differs && !control.disabled;
+        field.classList.toggle('changed', differs && !control.disabled);
+        const missing = control.value === '' && control.type === 'number';
+        control.setAttribute('aria-invalid', String(!control.disabled && (!control.checkValidity() || missing)));
+        if (far) far.hidden = !isFar(control);
       }
       const reset = document.querySelector('[data-reset-settings]');
       if (reset) reset.disabled = count === 0;
@@ -107,6 +120,8 @@ window.luthier = (() => {
       timer = setTimeout(() => {
         const settings = {};
         for (const control of controls()) if (!control.disabled && changed(control)) settings[control.name] = current(control);
+        typed.clear();
+        sentAt = Date.now();
         send({settings});
       }, 350);
     };
@@ -125,21 +140,122 @@ window.luthier = (() => {
         if (control.type === 'checkbox') control.checked = control.hasAttribute('checked');
         else if (control.tagName === 'SELECT') control.value = (control.querySelector('option[selected]') || control.options[0]).value;
         else control.value = control.getAttribute('value');
+        if (typed.has(control.name) && !control.disabled) put(control, typed.get(control.name));
       }
+      const more = element.querySelector('details.advanced');
+      if (more && opened !== null) more.open = opened;
+      if (focused && Date.now() - sentAt < 15000 && [document.body, null].includes(document.activeElement)) document.getElementById(focused)?.focus();
       mark();
     };
-    element.addEventListener('input', edit);
-    element.addEventListener('submit', (event) => event.preventDefault());
-    document.addEventListener('click', (event) => {
-      if (!event.target.closest('[data-reset-settings]') || !element.isConnected) return;
-      for (const control of controls()) {
-        if (control.type === 'checkbox') control.checked = control.dataset.default === 'true';
-        else control.value = control.dataset.default;
-      }
+    element.addEventListener('input', (event) => {
+      if (event.target.name) typed.set(event.target.name, current(event.target));
       edit();
+    });
+    element.addEventListener('submit', (event) => event.preventDefault());
+    element.addEventListener('toggle', (event) => { if (event.target.matches('details.advanced')) opened = event.target.open; }, true);
+    document.addEventListener('focusin', (event) => { focused = element.contains(event.target) ? event.target.id : ''; });
+    document.addEventListener('click', (event) => {
+      if (!element.isConnected) return;
+      const back = event.target.closest('[data-suggested]'), all = event.target.closest('[data-reset-settings]');
+      const wanted = back && element.contains(back) ? [back.closest('.field').querySelector('[data-kind]')] : all ? controls() : [];
+      for (const control of wanted) {
+        put(control, control.dataset.default);
+        typed.set(control.name, control.dataset.default);
+      }
+      if (wanted.length) edit();
+      if (wanted.length === 1) wanted[0].focus();
     });
     watch('value', redrawn);
     redrawn();
+  };
+
+  // --- the picker of techniques: a search on the page; what was searched, the place in the list and the focus stay when it is redrawn ---
+  const picker = (element, pick, watch) => {
+    let query = '', top = 0, focused = '', asked = 0;
+    const entries = () => [...element.querySelectorAll('[data-pick]')];
+    const shown = () => entries().filter((entry) => !entry.disabled && entry.offsetParent);
+    const filter = () => {
+      const plain = (text) => ` ${text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ')} `;
+      const words = plain(query).split(' ').filter(Boolean).map((word) => ` ${word}`);
+      let count = 0;
+      for (const family of element.querySelectorAll('.technique-family')) {
+        const name = family.querySelector('.family').textContent;
+        let here = 0;
+        for (const entry of family.querySelectorAll('[data-pick]')) {
+          const said = plain([entry.dataset.pick, ...[...entry.children].map((part) => part.textContent), name].join(' '));
+          entry.hidden = !words.every((word) => said.includes(word));  // at the beginning of a word, so that "vera" is not "several"
+          here += !entry.hidden;
+        }
+        family.hidden = here === 0;
+        if (family.tagName === 'DETAILS') family.open = words.length ? here > 0 : family.dataset.opened === 'true';
+        count += here;
+      }
+      const says = !words.length ? '' : count ? `${count} of ${entries().length} match` : 'No technique is described so.';
+      element.querySelector('[data-found]').textContent = says;
+    };
+    const drawn = () => {
+      const search = element.querySelector('.technique-search'), scroll = element.querySelector('.technique-scroll');
+      if (!search || !scroll) return;
+      for (const family of element.querySelectorAll('details.technique-family')) family.dataset.opened = String(family.open);
+      search.value = query;
+      filter();
+      scroll.scrollTop = top;
+      scroll.addEventListener('scroll', () => { top = scroll.scrollTop; }, {passive: true});
+      const again = entries().find((entry) => entry.dataset.pick === focused);
+      if (again && Date.now() - asked < 15000 && [document.body, null].includes(document.activeElement)) again.focus({preventScroll: true});
+    };
+    element.addEventListener('input', (event) => {
+      if (event.target.matches('.technique-search')) { query = event.target.value; filter(); }
+    });
+    element.addEventListener('toggle', (event) => { if (!query && event.target.dataset.opened) event.target.dataset.opened = String(event.target.open); }, true);
+    element.addEventListener('click', (event) => {
+      const button = event.target.closest('[data-pick]');
+      if (!button || button.disabled) return;
+      [focused, asked] = [button.dataset.pick, Date.now()];
+      pick(button.dataset.pick);
+      const card = document.getElementById('guide')?.getBoundingClientRect();
+      if (card && (card.top < 0 || card.top > innerHeight * .7)) window.scrollBy({top: card.top - 70});
+    });
+    element.addEventListener('keydown', (event) => {
+      const search = element.querySelector('.technique-search');
+      if (event.target === search && event.key === 'Escape' && query) { search.value = query = ''; filter(); return; }
+      const by = {ArrowDown: 1, ArrowUp: -1}[event.key];
+      const all = shown(), place = all.indexOf(event.target);
+      if (!by || (event.target !== search && place < 0)) return;
+      event.preventDefault();
+      (place + by < 0 ? search : all[Math.min(place + by, all.length - 1)])?.focus();
+    });
+    watch('value', drawn);
+    drawn();
+  };
+
+  // --- the table of all techniques: sorted on the page, and sorted again when more rows arrive ---
+  const comparison = (element, pick, watch) => {
+    let column = -1, way = 1;
+    const sort = () => {
+      const body = element.querySelector('tbody');
+      if (!body) return;
+      element.querySelectorAll('th[aria-sort]').forEach((head, place) =>
+        head.setAttribute('aria-sort', place !== column ? 'none' : way > 0 ? 'ascending' : 'descending'));
+      const value = (row) => row.cells[column].dataset.value;
+      const compare = (one, other) => {
+        const [a, b] = [value(one), value(other)];
+        if (a === '' || b === '') return (a === '') - (b === '');
+        return way * (column === 0 ? a.localeCompare(b) : Number(a) - Number(b));
+      };
+      const order = (one, other) => (column < 0 ? 0 : compare(one, other)) || Number(one.dataset.place) - Number(other.dataset.place);
+      body.append(...[...body.rows].sort(order));
+    };
+    element.addEventListener('click', (event) => {
+      const head = event.target.closest('[data-sort]'), button = event.target.closest('[data-pick]');
+      if (button) pick(button.dataset.pick);
+      if (!head) return;
+      const place = head.closest('th').cellIndex;
+      [column, way] = place !== column ? [place, 1] : way > 0 ? [place, -1] : [-1, 1];
+      sort();
+    });
+    watch('value', sort);
+    sort();
   };
 
   // --- status bar: the one thing that is always there; it asks once a second while the page is visible ---
@@ -220,5 +336,5 @@ window.luthier = (() => {
     drawn();
   };
 
-  return {lengths, open, settingsForm, statusBar, wantsDark};
+  return {comparison, lengths, open, picker, settingsForm, statusBar, wantsDark};
 })();

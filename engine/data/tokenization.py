@@ -99,6 +99,11 @@ def encode(layouts: Sequence[Layout], tokenizer: PreTrainedTokenizerBase) -> lis
     return [_finished(layout, ids, spans, leading) for layout, (ids, spans) in zip(layouts, encoded, strict=True)]
 
 
+def text_token_ids(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the tokens of a plain text that a model is to go on with, as such texts are trained on but without an end."""
+    return encode([Layout(text, leading=True, raw=True)], tokenizer)[0].token_ids
+
+
 def _with_needed_cuts(
     layouts: Sequence[Layout], encoded: Sequence[list[int]], tokenizer: PreTrainedTokenizerBase
 ) -> dict[int, Layout]:

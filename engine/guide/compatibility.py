@@ -6,7 +6,7 @@ here, so that nobody finds it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.guide.hyperparameters import HYPERPARAMETERS
@@ -14,7 +14,16 @@ from engine.guide.methods import METHODS
 from engine.guide.objectives import OBJECTIVES
 from engine.guide.rewards import REWARD_FUNCTIONS, pattern_mistake
 from engine.guide.techniques import method_of
-from engine.types import DatasetFormat, DatasetType, HyperparameterKind, Objective, Technique, TuningMethod, Value
+from engine.types import (
+    DatasetFormat,
+    DatasetType,
+    Hyperparameter,
+    HyperparameterKind,
+    Objective,
+    Technique,
+    TuningMethod,
+    Value,
+)
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,10 @@ RULES: tuple[Rule, ...] = (
          lambda c: c.method in _SOFT_PROMPTS and OBJECTIVES[c.objective].generates,
          "{method} puts its tokens before the padding when several questions are answered at once, so that the answers are wrong",
          "Choose LoRA or prefix tuning."),
+    Rule("soft_prompt_pairs", "tuning_method",
+         lambda c: c.method in _SOFT_PROMPTS and c.objective in {_O.ORPO, _O.SIMPO, _O.CPO},
+         "{method} makes every text longer, and the trainer of {title} cannot match the longer text with its labels",
+         "Choose prefix tuning or LoRA."),
     Rule("llama_adapter_family", "model", lambda c: c.method is _M.LLAMA_ADAPTER and bool(c.family) and c.family not in _LLAMA_ADAPTER_FAMILIES,
          "LLaMA-Adapter exists for Llama, Mistral and GPT-2 models only", "Choose such a model, or adapters."),
     Rule("llama_adapter_objective", "tuning_method", lambda c: c.method is _M.LLAMA_ADAPTER and c.objective is not _O.SFT,
@@ -183,6 +196,27 @@ RULES: tuple[Rule, ...] = (
 """All rules, the ones about the libraries first. Sources: runs of these exact library versions, and each method's paper."""
 
 
+ONLY_WHEN: Mapping[str, tuple[str, frozenset[Value]]] = {
+    "reward_pattern": ("reward", frozenset({"matches_pattern"})),
+    "reward_target_words": ("reward", frozenset({"length"})),
+    "reward_run": ("reward", frozenset({"reward_model"})),
+    "prompt_tuning_init_text": ("prompt_tuning_init", frozenset({"TEXT"})),
+    "encoder_hidden_size": ("prefix_projection", frozenset({True})),
+}
+"""Settings that nothing reads unless another one has one of these values; where there is no such other one they always matter."""
+
+OPTION_TITLES: Mapping[str, Mapping[str, str]] = {
+    "tuning_method": {method.value: facts.title for method, facts in METHODS.items()},
+    "reward": {
+        **{key: rule.title for key, rule in REWARD_FUNCTIONS.items()},
+        "reward_model": "A reward model of yours",
+    },
+    "policy_objective": {"rloo": "RLOO", "grpo": "GRPO"},
+    "adapter_placement": {"after_attention_and_mlp": "After attention and the MLP", "after_mlp": "After the MLP"},
+}
+"""What people call the options of a setting, where they are not called by their own word."""
+
+
 def reason_against(technique: Technique, dataset_type: DatasetType) -> str | None:
     """Return why the technique cannot learn from rows of this type, or None when it can."""
     if dataset_type in technique.dataset_types:
@@ -211,3 +245,27 @@ def reasons_by_option(combination: Combination, key: str) -> dict[str, str]:
 def _reason_for(combination: Combination, key: str, option: str) -> str:
     tried = replace(combination, settings={**combination.settings, key: option})
     return next((rule.sentence(tried) for rule in broken_rules(tried) if rule.setting == key), "")
+
+
+def idle_settings(rows: Iterable[Hyperparameter], settings: Mapping[str, Value]) -> dict[str, str]:
+    """Return, for each setting that nothing reads now, when it would matter.
+
+    Args:
+        rows: The settings that there are, with their defaults.
+        settings: What was changed, as a form, a plan or the command line writes it.
+    """
+    values = {row.key: row.default for row in rows} | dict(settings)
+    found: dict[str, str] = {}
+    for key, (deciding, wanted) in ONLY_WHEN.items():
+        if key in values and deciding in values and _plain(values[deciding]) not in {_plain(value) for value in wanted}:
+            found[key] = f"Used only when \u201c{HYPERPARAMETERS[deciding].title}\u201d is {_spoken(deciding, wanted)}."
+    return found
+
+
+def _plain(value: Value) -> str:
+    return str(value).lower()
+
+
+def _spoken(key: str, values: Iterable[Value]) -> str:
+    titles = OPTION_TITLES.get(key, {})
+    return " or ".join("on" if value is True else titles.get(str(value), str(value)) for value in values)

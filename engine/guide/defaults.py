@@ -29,12 +29,12 @@ LEARNING_RATES: Mapping[TuningMethod, Points] = {
     _M.OLORA: ((3e6, 3e-3), (135e6, 2e-4), (1e9, 5e-5)), _M.ADALORA: ((3e6, 1e-2), (135e6, 2e-3), (1e9, 1e-3)),
     _M.PROMPT_TUNING: ((3e6, 0.3), (135e6, 0.1), (1e9, 0.03)), _M.PREFIX_TUNING: ((3e6, 5e-2), (135e6, 2e-2), (1e9, 1e-2)),
     _M.P_TUNING: ((3e6, 5e-3), (135e6, 2e-3), (1e9, 1e-3)), _M.BOTTLENECK: ((3e6, 5e-3), (135e6, 1e-3), (1e9, 3e-4)),
-    _M.IA3: ((3e6, 5e-2), (135e6, 1e-2), (1e9, 5e-3)), _M.LLAMA_ADAPTER: ((3e6, 5e-2), (135e6, 2e-2), (1e9, 9e-3)),
+    _M.IA3: ((3e6, 2e-2), (135e6, 1e-2), (1e9, 5e-3)), _M.LLAMA_ADAPTER: ((3e6, 5e-2), (135e6, 2e-2), (1e9, 9e-3)),
     _M.LOHA: ((3e6, 1e-2), (135e6, 2e-3), (1e9, 1e-3)), _M.LOKR: ((3e6, 1e-2), (135e6, 2e-3), (1e9, 1e-3)),
     _M.OFT: ((3e6, 5e-3), (135e6, 1e-3), (1e9, 4e-4)), _M.BOFT: ((3e6, 1e-2), (135e6, 1e-3), (1e9, 4e-4)),
-    _M.HRA: ((3e6, 1e-2), (135e6, 2e-3), (1e9, 5e-4)), _M.VERA: ((3e6, 5e-2), (135e6, 1e-2), (1e9, 4e-3)),
+    _M.HRA: ((3e6, 1e-2), (135e6, 2e-3), (1e9, 5e-4)), _M.VERA: ((3e6, 2e-2), (135e6, 1e-2), (1e9, 4e-3)),
     _M.RANDLORA: ((3e6, 1e-2), (135e6, 2e-3), (1e9, 1e-3)), _M.FOURIERFT: ((3e6, 5e-2), (135e6, 1e-2), (1e9, 3e-3)),
-    _M.LN_TUNING: ((3e6, 3e-2), (135e6, 5e-3), (1e9, 1e-3)), _M.MISS: _LIKE_LORA, _M.ROAD: ((3e6, 2e-2), (135e6, 5e-3), (1e9, 1e-3)),
+    _M.LN_TUNING: ((3e6, 1e-2), (135e6, 5e-3), (1e9, 1e-3)), _M.MISS: _LIKE_LORA, _M.ROAD: ((3e6, 2e-2), (135e6, 5e-3), (1e9, 1e-3)),
     _M.DELORA: ((3e6, 1e-2), (135e6, 3e-3), (1e9, 1e-3)), _M.SHIRA: _LIKE_LORA,
 }  # fmt: skip
 
@@ -68,6 +68,9 @@ SLOW_STEPS: Mapping[TuningMethod, int] = {_M.PROMPT_TUNING: 200, _M.P_TUNING: 20
 
 MOST_EPOCHS = 8.0
 """Passes beyond which a small dataset is only memorised."""
+
+FEW_TEXTS, PACKED_LENGTH = 2_000, 256
+"""Texts that fill few rows when they are put one after the other, and the length of such a row for a small model."""
 
 SMALL_MODEL = 20_000_000
 """Models below this answer in a few words."""
@@ -109,16 +112,21 @@ def _values(
     small = model.parameters <= SMALL_MODEL
     steps = max(facts.steps, SLOW_STEPS.get(method, 0))
     answers = int(str(HYPERPARAMETERS["num_generations"].default)) if facts.generates else 1
+    packed = technique.key == "continued_pretraining"
     return {
         "learning_rate": learning_rate(method, model.parameters, technique.objective),
         "reward_learning_rate": learning_rate(method, model.parameters, Objective.REWARD),
-        "num_train_epochs": epochs(rows * answers, facts.batch_rows, steps, few=not facts.generates),
+        "num_train_epochs": MOST_EPOCHS
+        if packed and rows <= FEW_TEXTS
+        else epochs(rows * answers, facts.batch_rows, steps, few=not facts.generates),
         "per_device_train_batch_size": facts.batch_rows,
-        "max_length": min(1024, model.context_length_tokens),
+        "max_length": min(PACKED_LENGTH if packed and small else 1024, model.context_length_tokens),
         "max_completion_length": 48 if small else 256,
         "tuning_method": technique.method.value,
-        "packing": technique.key == "continued_pretraining",
+        "sft_weight": 1.0 if small else 0.0,
+        "packing": packed,
         "optim": "paged_adamw_8bit" if method is TuningMethod.QLORA and device == "cuda" else "adamw_torch",
+        **({} if small or technique.objective is not Objective.SIMPO else {"cpo_alpha": 0.0}),
         **OBJECTIVE_VALUES.get(technique.objective, {}),
         **METHOD_VALUES.get(method, {}),
     }

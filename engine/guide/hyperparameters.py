@@ -200,6 +200,12 @@ _ROWS = (
         source="trl DPOConfig, loss_type",
     ),
     Hyperparameter(
+        "sft_weight", "Weight of the better text", NUMBER, 0.0, low=0.0, high=10.0, group="Objective",
+        help="How much the better answers are also simply learnt, beside being told apart. It keeps the words whole: without it a "
+        "small model soon prefers broken text to the worse answer. 0 is plain DPO.",
+        source="arXiv 2404.19733, equation 1 (the NLL term); trl DPOConfig, loss_weights",
+    ),
+    Hyperparameter(
         "label_smoothing", "Doubt in the labels", NUMBER, 0.0, low=0.0, high=0.49, unit="share", group="Objective", advanced=True,
         help="The share of pairs that may be the wrong way round. The robust loss needs some.",
         source="arXiv 2403.00409; trl DPOConfig",

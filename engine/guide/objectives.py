@@ -43,13 +43,13 @@ OBJECTIVES: Mapping[Objective, ObjectiveFacts] = {
         (DatasetType.PROMPT_COMPLETION, DatasetType.LANGUAGE_MODELING, DatasetType.CLASSIFICATION), ("packing",)
     ),
     Objective.CLASSIFICATION: ObjectiveFacts((DatasetType.CLASSIFICATION,), has_head=True),
-    Objective.DPO: ObjectiveFacts(_PAIRS, ("beta", "dpo_loss_type", "label_smoothing"), 0.06, keeps_reference=True, steps=60),
+    Objective.DPO: ObjectiveFacts(_PAIRS, ("beta", "dpo_loss_type", "sft_weight", "label_smoothing"), 0.2, keeps_reference=True, steps=60),
     Objective.KTO: ObjectiveFacts(
-        (DatasetType.UNPAIRED_PREFERENCE,), ("beta", "desirable_weight", "undesirable_weight"), 0.06, keeps_reference=True, steps=80,
+        (DatasetType.UNPAIRED_PREFERENCE,), ("beta", "desirable_weight", "undesirable_weight"), 0.2, keeps_reference=True, steps=80,
     ),
-    Objective.ORPO: ObjectiveFacts(_PAIRS, ("beta",), 0.2, steps=80),
-    Objective.SIMPO: ObjectiveFacts(_PAIRS, ("beta", "simpo_gamma"), 0.06, steps=60),
-    Objective.CPO: ObjectiveFacts(_PAIRS, ("beta", "cpo_alpha"), 0.06, steps=60),
+    Objective.ORPO: ObjectiveFacts(_PAIRS, ("beta",), 0.4, steps=80),
+    Objective.SIMPO: ObjectiveFacts(_PAIRS, ("beta", "simpo_gamma", "cpo_alpha"), 0.2, steps=60),
+    Objective.CPO: ObjectiveFacts(_PAIRS, ("beta", "cpo_alpha"), 0.2, steps=60),
     Objective.REWARD: ObjectiveFacts(_PAIRS, ("center_rewards_coefficient",), 0.4, has_head=True, steps=60),
     Objective.RLOO: ObjectiveFacts(_PROMPTS, (*_REWARD, *_SAMPLING), 0.4, generates=True, keeps_reference=True, batch_rows=32, steps=30),
     Objective.GRPO: ObjectiveFacts(

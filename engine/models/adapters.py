@@ -75,10 +75,10 @@ class _Choice:
     def __init__(self, values: Mapping[str, Value], model: PretrainedModel, steps: int) -> None:
         self.values, self.model, self.steps = values, model, steps
 
-    def integer(self, key: str) -> int:
+    def integer(self, key: str, least: int = 1) -> int:
         value = self.values[key]
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise SettingError("not a whole number", where=key, found=str(value))
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise SettingError(f"not a whole number of {least} or more", where=key, found=str(value))
         return value
 
     def number(self, key: str) -> float:
@@ -103,6 +103,18 @@ class _Choice:
             )
         return ALL_LINEAR if value == ALL_LINEAR else list(attention_layers(self.model.family))
 
+    def fitting(self, key: str, most: Callable[[int, int], int]) -> int:
+        """A size for which every layer must be large enough; `most` says how large it may be for a layer of (rows, columns)."""
+        size = self.integer(key)
+        shapes = linear_layers(self.model).values() if self.model.path else ()
+        limit = min((most(rows, columns) for rows, columns in shapes), default=size)
+        if size > limit:
+            raise SettingError(
+                "this is more than the smallest layer of the model has room for", where=key, found=str(size),
+                expected=f"at most {limit}", next_step="Lower it.",
+            )  # fmt: skip
+        return size
+
     def dividing(self, key: str) -> int:
         """A block size, which must divide the width of every layer."""
         size = self.integer(key)
@@ -126,6 +138,12 @@ def _lora(choice: _Choice, **more: object) -> PeftConfig:
         r=choice.integer("lora_rank"), lora_alpha=choice.integer("lora_alpha"), lora_dropout=choice.number("lora_dropout"),
         target_modules=choice.targets, bias="none", **more,
     )  # fmt: skip
+
+
+def _decomposed(choice: _Choice, how: str) -> PeftConfig:
+    """LoRA that starts from a decomposition of each layer, which has no more parts than the layer has rows or columns."""
+    choice.fitting("lora_rank", min)
+    return _lora(choice, init_lora_weights=how)
 
 
 def _adalora(choice: _Choice) -> PeftConfig:
@@ -205,21 +223,27 @@ def _ia3(choice: _Choice) -> PeftConfig:
 def _llama_adapter(choice: _Choice) -> PeftConfig:
     from peft import AdaptionPromptConfig  # noqa: PLC0415 - as above
 
-    layers = choice.integer("adapter_layers") or max(1, choice.model.layers - 1)
+    layers = choice.integer("adapter_layers", least=0) or max(1, choice.model.layers - 1)
     return AdaptionPromptConfig(
         adapter_len=choice.integer("adapter_len"), adapter_layers=min(layers, choice.model.layers)
     )
 
 
-def _ranked(name: str, **more: object) -> Callable[[_Choice], PeftConfig]:
-    """Return the builder of a method whose configuration takes `r`, the layers, and perhaps alpha."""
+def _ranked(name: str, most: Callable[[int, int], int] | None = None) -> Callable[[_Choice], PeftConfig]:
+    """Return the builder of a method whose configuration takes `r`, the layers, and perhaps alpha.
+
+    Args:
+        name: PEFT's class.
+        most: How large `r` may be for a layer of (rows, columns); None where it is clipped or free.
+    """
 
     def build(choice: _Choice) -> PeftConfig:
         import peft  # noqa: PLC0415 - as above
 
         make: Callable[..., PeftConfig] = getattr(peft, name)
         alpha = {"alpha": choice.integer("alpha")} if "alpha" in choice.values else {}
-        return make(r=choice.integer("r"), target_modules=choice.targets, **alpha, **more)
+        rank = choice.fitting("r", most) if most else choice.integer("r")
+        return make(r=rank, target_modules=choice.targets, **alpha)
 
     return build
 
@@ -232,7 +256,11 @@ def _oft(choice: _Choice) -> PeftConfig:
 
 def _boft(choice: _Choice) -> PeftConfig:
     from peft import BOFTConfig  # noqa: PLC0415 - as above
+    from peft.tuners.boft import layer as boft_layers  # noqa: PLC0415
 
+    boft_layers.get_fbd_cuda = lambda: (
+        None
+    )  # it would compile an extension for each layer; without it PEFT computes the same
     return BOFTConfig(boft_block_size=choice.dividing("boft_block_size"), target_modules=choice.targets)
 
 
@@ -240,7 +268,9 @@ def _fourierft(choice: _Choice) -> PeftConfig:
     from peft import FourierFTConfig  # noqa: PLC0415 - as above
 
     return FourierFTConfig(
-        n_frequency=choice.integer("n_frequency"), target_modules=choice.targets, init_weights=True
+        n_frequency=choice.fitting("n_frequency", lambda rows, columns: rows * columns),
+        target_modules=choice.targets,
+        init_weights=True,
     )  # zeros: the start is the model itself
 
 
@@ -269,8 +299,8 @@ CONFIG_BUILDERS: Mapping[TuningMethod, Callable[[_Choice], PeftConfig]] = {
     _M.QLORA: _lora,
     _M.DORA: lambda choice: _lora(choice, use_dora=True),
     _M.RSLORA: lambda choice: _lora(choice, use_rslora=True),
-    _M.PISSA: lambda choice: _lora(choice, init_lora_weights="pissa"),
-    _M.OLORA: lambda choice: _lora(choice, init_lora_weights="olora"),
+    _M.PISSA: lambda choice: _decomposed(choice, "pissa"),
+    _M.OLORA: lambda choice: _decomposed(choice, "olora"),
     _M.ADALORA: _adalora,
     _M.PROMPT_TUNING: _prompt_tuning,
     _M.PREFIX_TUNING: _prefix_tuning,
@@ -287,10 +317,10 @@ CONFIG_BUILDERS: Mapping[TuningMethod, Callable[[_Choice], PeftConfig]] = {
     _M.RANDLORA: _ranked("RandLoraConfig"),
     _M.FOURIERFT: _fourierft,
     _M.LN_TUNING: _ln_tuning,
-    _M.MISS: _ranked("MissConfig"),
+    _M.MISS: _ranked("MissConfig", lambda _, columns: columns),
     _M.ROAD: _road,
     _M.DELORA: _delora,
-    _M.SHIRA: _ranked("ShiraConfig"),
+    _M.SHIRA: _ranked("ShiraConfig", lambda rows, columns: rows * columns // (rows + columns)),
 }
 """One row a tuning method: how its PEFT configuration is built."""
 

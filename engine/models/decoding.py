@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from engine.data.chat_format import prompt_token_ids
+from engine.data.tokenization import text_token_ids
 from engine.errors import ModelError
 from engine.models.generation_settings import GenerationSettings
 from engine.models.loading import end_token_ids
@@ -46,14 +47,25 @@ def encode_prompt(
     messages: Sequence[Message],
     tokenizer: PreTrainedTokenizerBase,
     context_length_tokens: int,
+    *,
+    plain_text: bool = False,
 ) -> list[int]:
     """Turn a conversation into the tokens that the model continues, in the very form that training uses.
+
+    Args:
+        messages: The conversation.
+        tokenizer: The model's.
+        context_length_tokens: What the model can read.
+        plain_text: Whether the model was trained on plain text, and is to go on with the last message as it stands.
 
     Raises:
         DataError: When the chat template refuses the conversation.
         ModelError: When it is empty, or too long for the model.
     """
-    token_ids = prompt_token_ids(messages, tokenizer) if messages else []
+    if plain_text and messages:
+        token_ids = text_token_ids(messages[-1]["content"], tokenizer)
+    else:
+        token_ids = prompt_token_ids(messages, tokenizer) if messages else []
     if not token_ids:
         raise ModelError("there is nothing to answer", next_step="Write a message first.")
     if len(token_ids) >= context_length_tokens:

@@ -41,7 +41,7 @@ from engine.models.generation_settings import GenerationSettings
 from engine.models.heads import answered_token_ids, head_outputs, said_of
 from engine.models.loading import end_token_ids, load_tokenizer, load_tuned
 from engine.models.tuned import Recipe
-from engine.types import PretrainedModel
+from engine.types import Objective, PretrainedModel
 
 __all__ = ["BASE", "TUNED", "GenerationChunk", "Voices", "adapter_is_active"]
 
@@ -156,11 +156,12 @@ class Voices:
         def speak() -> None:
             with self._turn(recipe.model, end):
                 loaded = self._load(recipe)
-                prompt = encode_prompt(messages, loaded.tokenizer, recipe.model.context_length_tokens)
+                prompt = self._encode(messages, loaded, recipe)
                 said: list[int] = []
                 for arm in arms:
                     if arm == TUNED and recipe.outputs:
-                        self._tell(loaded, recipe, checkpoint, [*prompt, *said], chunks.put)
+                        judged = [*prompt, *said] if recipe.objective is Objective.REWARD else prompt
+                        self._tell(loaded, recipe, checkpoint, judged, chunks.put)
                     else:
                         said = self._speak(arm, loaded, recipe, checkpoint, prompt, settings, end, chunks.put)
 
@@ -192,7 +193,7 @@ class Voices:
         with self._turn(recipe.model, stopped):
             loaded = self._load(recipe)
             context = recipe.model.context_length_tokens
-            encoded = [encode_prompt(messages, loaded.tokenizer, context) for messages in prompts]
+            encoded = [self._encode(messages, loaded, recipe) for messages in prompts]
             if checkpoint and recipe.outputs:
                 return [
                     said_of(scores, recipe, brief=True) for scores in self._judge(loaded, recipe, checkpoint, encoded)
@@ -278,6 +279,11 @@ class Voices:
         except BaseException:
             self._forget()
             raise
+
+    @staticmethod
+    def _encode(messages: Sequence[Message], loaded: _Loaded, recipe: Recipe) -> list[int]:
+        context = recipe.model.context_length_tokens
+        return encode_prompt(messages, loaded.tokenizer, context, plain_text=recipe.plain_text)
 
     def _judge(
         self, loaded: _Loaded, recipe: Recipe, checkpoint: Path | None, encoded: Sequence[Sequence[int]]

@@ -52,8 +52,11 @@ class _Device:
 
 
 def host_hardware(directory: Path) -> Hardware:
-    """Describe the machine without torch; a graphics card is known only when nvidia-smi answers."""
-    return _hardware(directory, _ask_nvidia_smi())
+    """Describe the machine without importing torch; until somebody did, a graphics card is known only when nvidia-smi answers."""
+    imported = (
+        getattr(sys.modules.get("torch"), "cuda", None) is not None
+    )  # a torch for the CPU does not use a card that is there
+    return _hardware(directory, _ask_torch() if imported else _ask_nvidia_smi())
 
 
 def detect_hardware(directory: Path) -> Hardware:
@@ -162,7 +165,9 @@ def _ask_torch() -> _Device | None:
 
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
-        return _Device("cuda", torch.cuda.get_device_name(), total, free, torch.cuda.is_bf16_supported())
+        return _Device(
+            "cuda", torch.cuda.get_device_name(), total, free, torch.cuda.is_bf16_supported(including_emulation=False)
+        )
     if torch.backends.mps.is_available():
         total = torch.mps.recommended_max_memory()
         return _Device("mps", platform.processor() or "Apple", total, total - torch.mps.driver_allocated_memory(), True)

@@ -113,8 +113,8 @@ def load_base(
                 found=f"{len(missing)} missing, the first is {min(missing)}",
                 next_step="Download the model again.",
             )
-    if quantisation is None:  # 4-bit weights were put where they belong while they were made
-        torch.nn.Module.to(base, torch.device(device))
+        if quantisation is None:  # 4-bit weights were put where they belong while they were made
+            torch.nn.Module.to(base, torch.device(device))
     base.config.use_cache = True
     if not outputs:
         _without_habits(base)

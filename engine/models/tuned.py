@@ -27,6 +27,7 @@ class Recipe:
 
     Attributes:
         outputs: Names of the head's outputs; empty for a model that writes.
+        plain_text: Whether it was trained on plain text, and goes on with a text instead of answering it.
     """
 
     model: PretrainedModel
@@ -36,6 +37,7 @@ class Recipe:
     objective: Objective = Objective.SFT
     quantisation: Quantisation | None = None
     outputs: tuple[str, ...] = ()
+    plain_text: bool = False
 
     @property
     def shares_base(self) -> bool:
@@ -71,5 +73,5 @@ def recipe_of(plan: TrainingPlan) -> Recipe:
     outputs = plan.labels if technique.objective is Objective.CLASSIFICATION else REWARD_OUTPUT
     return Recipe(
         plan.model, plan.device, plan.dtype, method, technique.objective, quantisation,
-        tuple(outputs) if technique.objective in HEADED else (),
+        tuple(outputs) if technique.objective in HEADED else (), plan.dataset.is_plain_text,
     )  # fmt: skip

@@ -9,14 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from engine.events import EvaluationLogged, RunEvent, RunFinished, RunResumed, StepLogged
+from engine.events import EvaluationLogged, RunEvent, RunFinished, RunProved, RunResumed, RunWarned, StepLogged
 from engine.types import PretrainedModel, Run, RunStatus
 
-STEP_SERIES = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes", "accuracy")
+STEP_SERIES = (
+    "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes", "accuracy", "margin", "reward", "kl",
+    "answer_tokens",
+)  # fmt: skip
 """Fields of `StepLogged` that are drawn, under their own names."""
 
-EVALUATION_SERIES: Mapping[str, str] = {"eval_loss": "loss", "eval_accuracy": "accuracy"}
+EVALUATION_FIGURES = ("accuracy", "f1", "reward", "kl", "margin")
+"""Fields of `EvaluationLogged` that some objectives have beside the loss."""
+
+EVALUATION_SERIES: Mapping[str, str] = {f"eval_{field}": field for field in ("loss", *EVALUATION_FIGURES)}
 """Names of the curves on the held-out rows, and the fields of `EvaluationLogged` that they draw."""
 
 MOST_POINTS = 2000
@@ -37,6 +44,9 @@ class SeriesDelta:
         cursor: The number to ask with next time.
         reset: Forget all points: these are the whole curves (or there are none, and asking with `cursor` gives them).
         points: For each curve its new points.
+        warned: What the run said that a person should know.
+        look: The latest look at the held-out rows that counted labels; None where there is no new one.
+        proved: What was seen of the result, once it was loaded again.
         remaining_seconds: And the figures below it: None where nothing new was said.
     """
 
@@ -50,6 +60,10 @@ class SeriesDelta:
     tokens_per_second: float | None = None
     memory_bytes: int | None = None
     elapsed_seconds: float | None = None
+    warned: Sequence[RunWarned] = ()
+    look: EvaluationLogged | None = None
+    proved: RunProved | None = None
+    peak_memory_bytes: int | None = None
 
 
 def series_delta(run: Run, events: Sequence[RunEvent], after: int) -> SeriesDelta:
@@ -57,12 +71,17 @@ def series_delta(run: Run, events: Sequence[RunEvent], after: int) -> SeriesDelt
     state = {"status": run.status.value, "step": run.step, "steps": run.steps}
     if after and any(isinstance(event, RunResumed) for event in events):
         return SeriesDelta(cursor=0, reset=True, points={}, **state)  # type: ignore[arg-type]
-    last = next((event for event in reversed(events) if isinstance(event, StepLogged)), None)
+    last = _last(events, StepLogged)
+    finished = _last(events, RunFinished)
     figures = ("remaining_seconds", "tokens_per_second", "memory_bytes", "elapsed_seconds")
     return SeriesDelta(
         cursor=events[-1].number if events else after,
         reset=after == 0,
         points={name: thin(points, MOST_POINTS) for name, points in series(events).items()},
+        warned=tuple(event for event in events if isinstance(event, RunWarned)),
+        look=_last_count_of_labels(events),
+        proved=_last(events, RunProved),
+        peak_memory_bytes=finished.peak_memory_bytes if finished else None,
         **state,  # type: ignore[arg-type]
         **{name: getattr(last, name) for name in figures if last},
     )
@@ -116,27 +135,44 @@ def smooth(values: Sequence[float], weight: float) -> list[float]:
     return smoothed
 
 
-def summary(events: Sequence[RunEvent]) -> dict[str, object]:
-    """Return the figures of a run: steps, first and last loss, held-out loss, speed and memory; None where unknown.
+def summary(events: Sequence[RunEvent], run: Run | None = None) -> dict[str, object]:
+    """Return the figures of a run: steps, losses, what the held-out rows showed, speed, memory, proof; None where unknown.
 
-    `loss` gives means over the first and the last tenth of the logged steps, at least one of each.
+    `loss` gives means over the first and the last tenth of the logged steps, at least one of each; of techniques whose model
+    answers while it trains it says little, and the reward says more.
+
+    Args:
+        events: All that the run said.
+        run: The run itself, to set what its plan predicted beside what was measured.
     """
     curves = series(events)
     losses = [value for _, value in curves.get("loss", ())]
     tenth = max(1, len(losses) // 10)
-    logged = [event for event in events if isinstance(event, StepLogged)]
-    finished = next((event for event in reversed(events) if isinstance(event, RunFinished)), None)
-    memory = [value for _, value in curves.get("memory_bytes", ())]
+    logged, finished, proved = _last(events, StepLogged), _last(events, RunFinished), _last(events, RunProved)
+    speaker = finished or logged
+    peak = _peak_memory_bytes(finished, curves)
     return {
         "steps": max((_step(event) for event in events if isinstance(event, StepLogged | RunFinished)), default=0),
         "loss": {"first": _mean(losses[:tenth]), "last": _mean(losses[-tenth:])},
-        "evaluation": _evaluation(curves),
-        "tokens_per_second": finished.tokens_per_second
-        if finished
-        else logged[-1].tokens_per_second
-        if logged
-        else None,
-        "peak_memory_bytes": finished.peak_memory_bytes if finished else int(max(memory)) if memory else None,
+        "evaluation": _evaluation(curves, _last_count_of_labels(events)),
+        "tokens_per_second": speaker.tokens_per_second if speaker else None,
+        "peak_memory_bytes": peak,
+        "proof": proved.payload() if proved else None,
+        **(_memory_compared(run.plan.estimate.memory_total_bytes, peak) if run else {}),
+    }
+
+
+def _peak_memory_bytes(finished: RunFinished | None, curves: Mapping[str, list[Point]]) -> int | None:
+    if finished:
+        return finished.peak_memory_bytes
+    return max((int(value) for _, value in curves.get("memory_bytes", ())), default=None)
+
+
+def _memory_compared(predicted: int, measured: int | None) -> dict[str, object]:
+    """`memory_error` is the share of the measured bytes by which the prediction is too high, negative when too low."""
+    return {
+        "predicted_memory_bytes": predicted,
+        "memory_error": predicted / measured - 1 if measured else None,
     }
 
 
@@ -147,12 +183,12 @@ def measured_speed(
     for run in runs[:RUNS_LOOKED_AT]:
         alike = run.plan.technique == technique and run.plan.model.path == model.path
         if alike and run.status is RunStatus.FINISHED:
-            finished = next((event for event in reversed(events_of(run.id)) if isinstance(event, RunFinished)), None)
+            finished = _last(events_of(run.id), RunFinished)
             return finished.tokens_per_second if finished and finished.tokens_per_second > 0 else None
     return None
 
 
-def _evaluation(curves: Mapping[str, list[Point]]) -> dict[str, object]:
+def _evaluation(curves: Mapping[str, list[Point]], look: EvaluationLogged | None) -> dict[str, object]:
     losses = curves.get("eval_loss")
     if not losses:
         return {}
@@ -160,9 +196,22 @@ def _evaluation(curves: Mapping[str, list[Point]]) -> dict[str, object]:
     figures: dict[str, object] = {
         "first": losses[0][1], "loss": losses[-1][1], "step": int(losses[-1][0]), "best": best, "best_step": int(best_step),
     }  # fmt: skip
-    if curves.get("eval_accuracy"):
-        figures["accuracy"] = curves["eval_accuracy"][-1][1]
+    figures |= {name: curves[f"eval_{name}"][-1][1] for name in EVALUATION_FIGURES if curves.get(f"eval_{name}")}
+    if look:
+        figures |= {"labels": list(look.labels), "confusion": [list(row) for row in look.confusion]}
     return figures
+
+
+def _last_count_of_labels(events: Sequence[RunEvent]) -> EvaluationLogged | None:
+    looks = (event for event in reversed(events) if isinstance(event, EvaluationLogged))
+    return next((look for look in looks if look.confusion), None)
+
+
+Kind = TypeVar("Kind", bound=RunEvent)
+
+
+def _last(events: Sequence[RunEvent], kind: type[Kind]) -> Kind | None:
+    return next((event for event in reversed(events) if isinstance(event, kind)), None)
 
 
 def _values(event: RunEvent) -> dict[str, float | None]:

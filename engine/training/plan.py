@@ -8,18 +8,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import PlanError, SettingError, TuningError, UsageError
 from engine.guide.compatibility import Combination, broken_rules, reason_against
+from engine.guide.defaults import resolved_hyperparameters
 from engine.guide.hyperparameters import HYPERPARAMETERS
 from engine.guide.objectives import OBJECTIVES
 from engine.guide.setting_values import checked_value
 from engine.guide.techniques import method_of, setting_keys, technique_of
 from engine.models.adapters import HEADED, peft_config, trainable_parameters
+from engine.models.duration import Work, estimate_seconds
+from engine.models.fit import Change, cheapest_change
 from engine.models.hardware import Hardware
-from engine.models.memory import estimate_memory, estimate_seconds
+from engine.models.memory import estimate_memory
 from engine.training.stages import Stage, stages_of
 from engine.types import (
     Dataset,
@@ -54,6 +57,7 @@ class PlanRequest:
         trained_tokens: Tokens that carry loss in all training rows; 0 means that nothing would be learnt.
         measured_tokens_per_second: From earlier runs of this model on this machine, if any.
         labels: The names of the labels of the rows, when they have some.
+        smaller_models: Those on this disk that may be chosen instead, the largest first.
     """
 
     technique: Technique
@@ -68,10 +72,36 @@ class PlanRequest:
     trained_tokens: int
     measured_tokens_per_second: float | None = None
     labels: tuple[str, ...] = ()
+    smaller_models: tuple[PretrainedModel, ...] = ()
+
+
+@dataclass(frozen=True)
+class PricedChoices:
+    """Choices without a mistake, all their settings, and what they cost, whether that fits or not."""
+
+    values: Mapping[str, Value]
+    dtype: str
+    estimate: Estimate
 
 
 def make_plan(request: PlanRequest) -> TrainingPlan:
     """Return the checked plan.
+
+    Raises:
+        PlanError: With every mistake at once, or with the one that it does not fit and the cheapest change that mends it.
+    """
+    found = priced(request)
+    if found.estimate.memory_total_bytes > request.hardware.memory_total_bytes:
+        raise PlanError([_memory_mistake(request, found)])
+    return TrainingPlan(
+        technique=request.technique.key, model=request.model, dataset=request.dataset, held_out=request.held_out,
+        hyperparameters=found.values, device=request.hardware.device, dtype=found.dtype, estimate=found.estimate,
+        labels=request.labels if request.technique.objective is Objective.CLASSIFICATION else (),
+    )  # fmt: skip
+
+
+def priced(request: PlanRequest) -> PricedChoices:
+    """Check the choices and work out what they cost, without asking whether that fits.
 
     Raises:
         PlanError: With every mistake at once.
@@ -84,18 +114,57 @@ def make_plan(request: PlanRequest) -> TrainingPlan:
     if mistakes:
         raise PlanError(mistakes)
     rows = training_rows(request.dataset, request.held_out)
+    if values.get("packing"):  # texts are put one after the other: every row but the last is full
+        length = int(str(values["max_length"]))
+        rows = max(1, math.ceil(rows * request.mean_tokens / length))
+        request = replace(request, mean_tokens=float(length), longest_tokens=length)
     stages = stages_of(request.technique, values, rows)
     steps = max(stage.steps for stage in stages)
     values["eval_steps"] = values["eval_steps"] or evaluation_steps(steps, stages[-1], values, request.held_out.rows)
-    estimate = _estimate(request, values, stages, dtype)
-    too_large = _memory_mistake(request.hardware, estimate)
-    if too_large:
-        raise PlanError([too_large])
-    return TrainingPlan(
-        technique=request.technique.key, model=request.model, dataset=request.dataset, held_out=request.held_out,
-        hyperparameters=values, device=request.hardware.device, dtype=dtype, estimate=estimate,
-        labels=request.labels if request.technique.objective is Objective.CLASSIFICATION else (),
+    return PricedChoices(values, dtype, _estimate(request, values, stages, dtype))
+
+
+def lighter_choice(request: PlanRequest, found: PricedChoices) -> Change | None:
+    """Return the cheapest single change after which these choices fit into memory; None when they do, or when none is enough."""
+    limit = request.hardware.memory_total_bytes
+    if found.estimate.memory_total_bytes <= limit:
+        return None
+    return cheapest_change(
+        request.technique,
+        found.values,
+        limit,
+        lambda change: _bytes_after(change, request, found),
+        request.smaller_models,
+    )
+
+
+FOLLOWS_METHOD = frozenset({"tuning_method", "learning_rate", "optim"})
+"""Settings whose value would not suit another tuning method."""
+
+
+def _bytes_after(change: Change, request: PlanRequest, found: PricedChoices) -> int | None:
+    """Return what the choices need after a change; None when they are impossible then."""
+    try:
+        return priced(_changed(change, request, found)).estimate.memory_total_bytes
+    except PlanError:
+        return None
+
+
+def _changed(change: Change, request: PlanRequest, found: PricedChoices) -> PlanRequest:
+    settings = {**request.settings, **change.settings}
+    if change.model:
+        return replace(request, model=next(model for model in request.smaller_models if model.id == change.model))
+    technique = technique_of(change.technique)
+    if technique == request.technique and "tuning_method" not in change.settings:
+        return replace(request, settings=settings)
+    kept = {key: value for key, value in found.values.items() if key not in FOLLOWS_METHOD}
+    settings = {key: kept[key] for key in setting_keys(technique, change.settings) if key in kept}
+    settings.update(change.settings)
+    defaults = resolved_hyperparameters(
+        technique, request.model, training_rows(request.dataset, request.held_out), {}, settings=settings,
+        device=request.hardware.device,
     )  # fmt: skip
+    return replace(request, technique=technique, settings=settings, defaults=defaults)
 
 
 def read_plan(path: Path) -> TrainingPlan:
@@ -146,7 +215,11 @@ def dtype_for(hardware: Hardware, method: TuningMethod) -> str:
         return "float32"
     if not hardware.supports_bfloat16:
         return "float16"
-    return "float32" if method is TuningMethod.FULL else "bfloat16"
+    return "float32" if method in _MOVED_THEMSELVES else "bfloat16"
+
+
+_MOVED_THEMSELVES = frozenset({TuningMethod.FULL, TuningMethod.LN_TUNING, TuningMethod.LLAMA_ADAPTER})
+"""Methods that train numbers of the model's own format."""
 
 
 def training_rows(dataset: Dataset, held_out: HeldOut) -> int:
@@ -194,11 +267,10 @@ def _dataset_mistakes(request: PlanRequest) -> list[TuningError]:
     reason = reason_against(request.technique, request.dataset.dataset_type)
     if reason:
         mistakes.append(SettingError(
-            reason, where=name, found=request.dataset.dataset_type.value,
-            expected=" or ".join(request.technique.dataset_types),
+            reason, where=name,
             next_step="Choose another technique, or a dataset with such rows.",
         ))  # fmt: skip
-    elif request.trained_tokens == 0 and not OBJECTIVES[request.technique.objective].generates:
+    elif request.trained_tokens == 0 and not _needs_no_answer(request.technique):
         mistakes.append(SettingError(
             "no row has a single token to learn from", where=name,
             next_step="Raise the longest row (max_length), or look at a row's X-ray on the Data tab to see what is cut.",
@@ -214,6 +286,11 @@ def _dataset_mistakes(request: PlanRequest) -> list[TuningError]:
             next_step="Choose a held-out file with the same columns.",
         ))  # fmt: skip
     return mistakes
+
+
+def _needs_no_answer(technique: Technique) -> bool:
+    """Whether something is learnt of a row even when no answer of it is left: the model answers itself, or the text has a label."""
+    return OBJECTIVES[technique.objective].generates or technique.objective is Objective.CLASSIFICATION
 
 
 def _model_mistakes(request: PlanRequest) -> list[TuningError]:
@@ -269,25 +346,26 @@ def _estimate(request: PlanRequest, values: Mapping[str, Value], stages: Sequenc
         trained=trainable,
         tokens_per_row=max(1, request.longest_tokens),
         dtype=dtype,
+        device=request.hardware.device,
     )
-    steps = sum(stage.steps for stage in stages)
+    work = [Work(stage.objective, stage.steps, stage.batch_rows) for stage in stages]
     seconds = estimate_seconds(
-        request.model, values, steps=steps, mean_tokens=request.mean_tokens, device=request.hardware.device,
+        request.model, method, values, work, mean_tokens=request.mean_tokens, device=request.hardware.device,
         measured_tokens_per_second=request.measured_tokens_per_second,
     )  # fmt: skip
     added = 0 if method is TuningMethod.FULL else trainable
     return Estimate(
         memory_total_bytes=sum(parts.values()), memory_parts=parts, seconds=seconds, trainable_parameters=trainable,
-        total_parameters=request.model.parameters + added, steps=steps,
+        total_parameters=request.model.parameters + added,
+        steps=sum(stage.steps for stage in stages),
     )  # fmt: skip
 
 
-def _memory_mistake(hardware: Hardware, estimate: Estimate) -> SettingError | None:
-    if estimate.memory_total_bytes <= hardware.memory_total_bytes:
-        return None
+def _memory_mistake(request: PlanRequest, found: PricedChoices) -> SettingError:
+    change, hardware = lighter_choice(request, found), request.hardware
     return SettingError(
         "this does not fit in memory", where="memory",
-        found=f"about {estimate.memory_total_bytes / 2**30:.1f} GB needed",
+        found=f"about {found.estimate.memory_total_bytes / 2**30:.1f} GB needed",
         expected=f"at most {hardware.memory_total_bytes / 2**30:.1f} GB ({hardware.name})",
-        next_step="Lower the batch size or the longest row, turn on 'Recompute to save memory', or choose a smaller model.",
+        next_step=change.sentence if change else "No single change is enough: choose a smaller model, or a larger machine.",
     )  # fmt: skip

@@ -6,9 +6,10 @@ The knowledge stands in `engine.guide`; here it meets the models, rows, runs and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.data.held_out import DEFAULT_SPLIT, Split
 from engine.data.library import Library
@@ -22,9 +23,12 @@ from engine.guide.compatibility import (
     reasons_by_option,
 )
 from engine.guide.defaults import resolved_hyperparameters
-from engine.guide.techniques import TECHNIQUES, technique_of
+from engine.guide.setting_values import checked_value
+from engine.guide.techniques import TECHNIQUES, method_of, technique_of
 from engine.models.catalog import Catalog
+from engine.models.fit import Change, Fit, fit_of
 from engine.models.hardware import host_hardware
+from engine.training.comparing import ComparedTechnique, TrainableShare, compared
 from engine.training.metrics import measured_speed
 from engine.training.store import Store
 from engine.types import (
@@ -37,8 +41,12 @@ from engine.types import (
     RunStatus,
     Technique,
     TrainingPlan,
+    TuningMethod,
     Value,
 )
+
+if TYPE_CHECKING:
+    from engine.training.plan import PlanRequest
 
 
 class Planner:
@@ -64,6 +72,64 @@ class Planner:
         combination = Combination(chosen, dataset_type=rows.dataset_type, dataset_format=rows.format)
         broken = (rule.sentence(combination) for rule in broken_rules(combination) if rule.setting == "data")
         return reason_against(chosen, rows.dataset_type) or next(broken, None)
+
+    def techniques_for(self, model: str, dataset: str | None = None) -> tuple[TechniqueChoice, ...]:
+        """Return every technique with whether this machine can run it on this model.
+
+        Args:
+            model: `starter`, a local folder or a hub id.
+            dataset: The fingerprint of the rows; one that cannot learn from them stays available and says why not.
+        """
+        from engine.training.plan import dtype_for
+
+        described, hardware = self._catalog.resolve(model), host_hardware(self._directory)
+        choices = []
+        for technique in TECHNIQUES.values():
+            combination = replace(
+                self._combination(technique, {}, described, None), dtype=dtype_for(hardware, technique.method)
+            )
+            broken = [rule for rule in broken_rules(combination) if rule.setting in {"technique", "model"}]
+            against = broken[0].sentence(combination) if broken else ""
+            misfit = self.reason_against(technique.key, dataset) if dataset else None
+            choices.append(TechniqueChoice(technique, not broken, against or misfit or ""))
+        return tuple(choices)
+
+    def trainable_share(
+        self, technique: str, model: str, settings: Mapping[str, Value], dataset: str | None = None
+    ) -> TrainableShare:
+        """Count what moves of a model; nothing for one that is not on this disk.
+
+        Raises:
+            TuningError: When a setting has no usable value, or the method does not suit the model.
+        """
+        from engine.models.adapters import HEADED, trainable_parameters
+
+        chosen, described = technique_of(technique), self._catalog.resolve(model)
+        rows = self.hyperparameters(technique, model, dataset, settings)
+        values = {row.key: checked_value(row, settings.get(row.key, row.default)) for row in rows}
+        labels = max(1, len(self._library.labels(dataset)) if dataset else 1) if chosen.objective in HEADED else 0
+        method = method_of(chosen, values)
+        trainable = trainable_parameters(method, values, described, labels=labels)
+        return TrainableShare(trainable, described.parameters + (0 if method is TuningMethod.FULL else trainable))
+
+    def compare_techniques(self, model: str, dataset: str) -> Iterator[ComparedTechnique]:
+        """Yield one row a technique, each with its defaults for this model and these rows."""
+        described = self._catalog.resolve(model)
+        for choice in self.techniques_for(model, dataset):
+            technique = choice.technique
+            misfit = self.reason_against(technique.key, dataset) or ""
+            share, plan, obstacle = None, None, "" if choice.available else choice.reason
+            try:
+                share = self.trainable_share(technique.key, model, {}, dataset)
+                plan = None if misfit or obstacle else self.plan(technique.key, dataset, model, {})
+            except TuningError as mistake:
+                obstacle = obstacle or mistake.sentence
+            yield compared(technique, described, share, plan, misfit=misfit, obstacle=obstacle)
+
+    def reward_runs(self, model: str) -> list[Run]:
+        """Return the runs that left a reward model for this model, newest first."""
+        described = self._catalog.resolve(model)
+        return [run for run in self._store.runs() if _judges_for(run, described)]
 
     def hyperparameters(
         self, technique: str, model: str, dataset: str | None = None, settings: Mapping[str, Value] | None = None
@@ -143,8 +209,45 @@ class Planner:
         Raises:
             PlanError: With every mistake at once.
         """
+        from engine.training.plan import make_plan
+
+        return make_plan(self._request(technique, dataset, model, settings, held_out, split))
+
+    def fit(
+        self,
+        technique: str,
+        dataset: str,
+        model: str,
+        settings: Mapping[str, Value],
+        held_out: str | None = None,
+        split: Split = DEFAULT_SPLIT,
+    ) -> Fit:
+        """Say whether the choices of a plan fit into memory; asked as `plan` is, and raises as it does, but not for memory."""
+        from engine.training.plan import priced
+
+        request = self._request(technique, dataset, model, settings, held_out, split)
+        return fit_of(priced(request).estimate.memory_total_bytes, request.hardware)
+
+    def cheapest_change(
+        self,
+        technique: str,
+        dataset: str,
+        model: str,
+        settings: Mapping[str, Value],
+        held_out: str | None = None,
+        split: Split = DEFAULT_SPLIT,
+    ) -> Change | None:
+        """Return the cheapest change after which the choices of a plan fit; None when they do, or when none is enough."""
+        from engine.training.plan import lighter_choice, priced
+
+        request = self._request(technique, dataset, model, settings, held_out, split)
+        return lighter_choice(request, priced(request))
+
+    def _request(
+        self, technique: str, dataset: str, model: str, settings: Mapping[str, Value], held_out: str | None, split: Split
+    ) -> PlanRequest:  # fmt: skip
         from engine.models.hardware import detect_hardware
-        from engine.training.plan import PlanRequest, make_plan
+        from engine.training.plan import PlanRequest
 
         early = self.mistakes_without_data(technique, model, settings)
         if any(not isinstance(mistake, SettingError) for mistake in early):
@@ -153,15 +256,19 @@ class Planner:
         kept = HeldOut("file", self._library.dataset(held_out)) if held_out else self._library.held_out(dataset, split)
         defaults = self.hyperparameters(technique, model, dataset, settings)
         counted = self._counted(dataset, described, settings, defaults)
-        return make_plan(PlanRequest(
+        return PlanRequest(
             technique=technique_of(technique), model=described, dataset=rows, held_out=kept, defaults=defaults,
             settings=settings, hardware=detect_hardware(self._directory),
             mean_tokens=counted.tokens_total / max(1, rows.rows) if counted else 1.0,
             longest_tokens=counted.tokens_p95 if counted else 1,
             trained_tokens=counted.trained_tokens if counted else 1,
             measured_tokens_per_second=measured_speed(self._store.runs(), technique, described, self._store.events),
-            labels=self._library.labels(dataset),
-        ))  # fmt: skip
+            labels=self._library.labels(dataset), smaller_models=self._smaller_models(described),
+        )  # fmt: skip
+
+    def _smaller_models(self, model: PretrainedModel) -> tuple[PretrainedModel, ...]:
+        here = [other for other in self._catalog.models() if other.local and other.parameters < model.parameters]
+        return tuple(sorted(here, key=lambda other: -other.parameters))
 
     def mistakes_without_data(self, technique: str, model: str, settings: Mapping[str, Value]) -> list[TuningError]:
         """Return what is wrong with these choices whatever the rows are."""

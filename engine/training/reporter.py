@@ -73,6 +73,7 @@ class Reporter(TrainerCallback):
         self._evaluation_logs: Mapping[str, float] = {}
         self.stopped = False
         self._memory = PeakMemory()
+        self._most_told_bytes = 0  # the kernel's own peak lags behind by some pages
 
     def begin_stage(self, *, keeps_checkpoints: bool, steps: int) -> None:
         """Make ready for the next trainer of a chain; its steps are counted on from those before.
@@ -109,7 +110,7 @@ class Reporter(TrainerCallback):
     @property
     def peak_memory_bytes(self) -> int:
         """The most memory in use at once since the run was built."""
-        return self._memory.look()
+        return max(self._memory.look(), self._most_told_bytes)
 
     def on_train_begin(  # type: ignore[override]  # the Trainer always passes it
         self,
@@ -179,13 +180,15 @@ class Reporter(TrainerCallback):
         if "loss" not in logs:
             return
         seconds, tokens = (sum(values) for values in zip(*self._recent, strict=True))
+        memory = memory_used_bytes()
+        self._most_told_bytes = max(self._most_told_bytes, memory)
         self._emit(StepLogged(
             run=self._run, step=self.step, epoch=float(state.epoch or 0.0), loss=float(logs["loss"]),
             learning_rate=float(logs["learning_rate"]), grad_norm=logs.get("grad_norm"),
             tokens_per_second=tokens / max(seconds, 1e-9),
             tokens_seen=self._tokens_before + int(state.num_input_tokens_seen),
             elapsed_seconds=self.elapsed_seconds, remaining_seconds=self._remaining_seconds(args, state),
-            memory_bytes=memory_used_bytes(), **figures_in(logs),  # type: ignore[arg-type]  # names from FIGURES
+            memory_bytes=memory, **figures_in(logs),  # type: ignore[arg-type]  # names from FIGURES
         ))  # fmt: skip
         self._non_finite_logs = 0 if math.isfinite(logs["loss"]) else self._non_finite_logs + 1
         if self._non_finite_logs >= NON_FINITE_LOGS:
@@ -256,7 +259,7 @@ class Reporter(TrainerCallback):
 
 
 FIGURES: Mapping[str, tuple[str, ...]] = {
-    "accuracy": ("mean_token_accuracy", "rewards/accuracies", "accuracy"),
+    "accuracy": ("rewards/accuracies", "mean_token_accuracy", "accuracy"),  # trl logs both for pairs: the pairs count
     "margin": ("rewards/margins", "margin"),
     "reward": ("reward",),
     "kl": ("kl",),

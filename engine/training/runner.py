@@ -22,10 +22,9 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from engine.data.conversions import CanonicalRow
 from engine.data.dataset import read_rows
 from engine.data.training_rows import RowsRequest, rows_for
-from engine.errors import DataError, RunError
+from engine.errors import DataError, ModelError, RunError
 from engine.events import RunEvent, RunFinished, RunStarted, RunStopped, RunWarned
 from engine.guide.objectives import OBJECTIVES
-from engine.guide.techniques import technique_of
 from engine.models.accelerator import Accelerator
 from engine.models.adapters import peft_config
 from engine.models.hardware import memory_used_bytes
@@ -35,7 +34,7 @@ from engine.training import checkpoints
 from engine.training.proof import Proof, fingerprint, observe, prove
 from engine.training.reporter import Reporter
 from engine.training.rewards import reward_call
-from engine.training.stages import Stage, stages_of, whole
+from engine.training.stages import Stage, stages_of_plan, whole
 from engine.training.trainers import Row, TrainerParts, build_trainer
 from engine.types import Dataset, DatasetType, Objective, Run, TrainingPlan, TuningMethod
 
@@ -51,7 +50,7 @@ Measured on 2 cores with other programs running (starter model, 8 rows a batch):
 300 to 1000 ms with two, which wait for each other; on idle cores two would be a fifth faster at best.
 """
 
-MEMORY_WORDS = ("not enough memory", "can't allocate memory", "out of memory")
+MEMORY_WORDS = ("not enough memory", "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """What torch's CPU and MPS allocators say, as plain RuntimeErrors."""
 
 DISK_WORDS = ("No space left", "unexpected pos", "I/O error", "disk is full", "Disk quota")
@@ -130,8 +129,7 @@ def _train_held(plan: TrainingPlan, run: Run, emit: Emit, should_stop: Callable[
         run.id, run.directory, emit=emit, should_stop=should_stop, started=started,
         save_steps=whole(plan.hyperparameters, "save_steps"), keep=whole(plan.hyperparameters, "save_total_limit"),
     )  # fmt: skip
-    training, _ = split_rows(plan)
-    stages = stages_of(technique_of(plan.technique), plan.hyperparameters, len(training))
+    stages = stages_of_plan(plan)
     proof: Proof | None = None
     for number, stage in enumerate(stages, start=1):
         last = number == len(stages)
@@ -183,7 +181,15 @@ def _train_stage(
     release_memory()
     if seen is None:
         return None
-    return prove(recipe, seen, checkpoints.newest_verified(run.id, run.directory).path, tokenizer)
+    saved = checkpoints.newest_verified(run.id, run.directory).path
+    try:
+        return prove(recipe, seen, saved, tokenizer)
+    except (RuntimeError, MemoryError, ModelError) as error:  # the run itself is done, and what it made is kept
+        emit(RunWarned(
+            run=run.id, step=reporter.step, message=f"The result could not be loaded again to be compared: {str(error)[:200]}",
+            next_step="Compare it on the Compare tab before you use it.",
+        ))  # fmt: skip
+        return None
 
 
 REWARD_MODEL = "reward_model"

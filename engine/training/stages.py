@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from engine.guide.objectives import OBJECTIVES
-from engine.types import Objective, Technique, Value
+from engine.guide.objectives import OBJECTIVES, ObjectiveFacts
+from engine.guide.techniques import technique_of
+from engine.types import Objective, Technique, TrainingPlan, Value
 
 REWARD_BATCH_ROWS = 8
 """Pairs a step of the reward model in a chain; the batch that a person sets there holds answers of the second stage."""
@@ -24,6 +25,23 @@ class Stage:
     steps: int
     learning_rate: float
     batch_rows: int
+
+    @property
+    def facts(self) -> ObjectiveFacts:
+        """What is known of its objective."""
+        return OBJECTIVES[self.objective]
+
+
+def stages_of_plan(plan: TrainingPlan) -> tuple[Stage, ...]:
+    """Return the stages of the run that a plan gives.
+
+    Raises:
+        UsageError: When its technique is no longer known.
+    """
+    rows = plan.dataset.rows - len(plan.held_out.indices)
+    stages = stages_of(technique_of(plan.technique), plan.hyperparameters, rows)
+    # What the plan counted holds; where texts are put one after the other, rows of the file are not rows of a batch.
+    return stages if len(stages) > 1 else (replace(stages[0], steps=plan.estimate.steps),)
 
 
 def stages_of(technique: Technique, values: Mapping[str, Value], rows: int) -> tuple[Stage, ...]:

@@ -76,6 +76,8 @@ def build_trainer(parts: TrainerParts) -> Trainer:
     trainer = TRAINER_BUILDERS[parts.stage.objective](parts)
     for printer in (PrinterCallback, ProgressCallback):  # standard output belongs to the command line's one answer
         trainer.remove_callback(printer)
+    if parts.plan.dtype == "float16":  # the scaler of float16 takes gradients in float32 only
+        _keep_in_full(parts.model)
     if parts.recipe.method is TuningMethod.ADALORA:
         trainer.add_callback(_RankSchedule())
     return trainer
@@ -105,7 +107,7 @@ def training_arguments(parts: TrainerParts) -> dict[str, object]:
         "warmup_steps": values["warmup_ratio"],  # below 1 it is a share of the steps
         "data_seed": values["seed"],
         "use_cpu": plan.device == "cpu",
-        "bf16": plan.device == "cuda" and torch.cuda.is_bf16_supported(),
+        "bf16": plan.device == "cuda" and plan.dtype != "float16",
         "fp16": plan.dtype == "float16",
         "logging_first_step": True,
         "logging_nan_inf_filter": False,  # it would show the mean of the steps before instead of NaN
@@ -132,7 +134,9 @@ _NAMELESS_INPUTS = frozenset({Objective.ORPO, Objective.CPO, Objective.SIMPO, Ob
 
 def _configured(config: Callable[..., TrainingArguments], parts: TrainerParts, **more: object) -> TrainingArguments:
     """Make a trainer's arguments; which values suit which field, the plan has checked."""
-    return config(**training_arguments(parts), **more)
+    arguments = config(**training_arguments(parts), **more)
+    arguments._n_gpu = min(1, arguments.n_gpu)  # the Trainer would split each batch over all cards, and multiply it
+    return arguments
 
 
 def _tables(parts: TrainerParts) -> dict[str, Any]:
@@ -187,14 +191,23 @@ def _reference(parts: TrainerParts) -> PreTrainedModel | None:
 
 def _dpo(parts: TrainerParts) -> Trainer:
     values = parts.plan.hyperparameters
+    losses, weight = [str(values["dpo_loss_type"])], number(values, "sft_weight")
+    more = {"loss_type": [*losses, "sft"], "loss_weights": [1.0, weight]} if weight else {"loss_type": losses}
     return plainly(DPOTrainer)(
-        model=parts.model, ref_model=_reference(parts),
+        model=parts.model,
+        ref_model=_reference(parts),
         args=_configured(
-            DPOConfig, parts, max_length=None, beta=number(values, "beta"), loss_type=[str(values["dpo_loss_type"])],
+            DPOConfig,
+            parts,
+            max_length=None,
+            beta=number(values, "beta"),
             label_smoothing=number(values, "label_smoothing"),
+            **more,
         ),
-        processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
-    )  # fmt: skip
+        processing_class=parts.tokenizer,
+        peft_config=parts.peft_config,
+        **_tables(parts),
+    )
 
 
 def _kto(parts: TrainerParts) -> Trainer:
@@ -212,10 +225,20 @@ def _kto(parts: TrainerParts) -> Trainer:
 def _reward(parts: TrainerParts) -> Trainer:
     parts.model.config.pad_token_id = parts.tokenizer.pad_token_id
     centre = parts.plan.hyperparameters.get("center_rewards_coefficient", 0.01)
-    return plainly(RewardTrainer)(
+    built = plainly(RewardTrainer)(
         model=parts.model, args=_configured(RewardConfig, parts, max_length=None, center_rewards_coefficient=centre),
         processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
     )  # fmt: skip
+    if parts.recipe.quantisation:  # trl rounds what is trained to bfloat16, and a head in that cannot read float32
+        _keep_in_full(built.model)
+    return built
+
+
+def _keep_in_full(model: torch.nn.Module | None) -> None:
+    """Keep every weight that moves in float32."""
+    assert model is not None  # a trainer's, as the Trainer types it
+    for weight in model.parameters():
+        weight.data = weight.data.float() if weight.requires_grad else weight.data
 
 
 _STAND_IN = {"prompt": "a", "chosen": "b", "rejected": "c"}
@@ -245,7 +268,11 @@ def _cpo(parts: TrainerParts) -> Trainer:
 
     values = parts.plan.hyperparameters
     if parts.stage.objective is Objective.SIMPO:
-        loss = {"loss_type": "simpo", "cpo_alpha": 0.0, "simpo_gamma": number(values, "simpo_gamma")}
+        loss = {
+            "loss_type": "simpo",
+            "cpo_alpha": number(values, "cpo_alpha"),
+            "simpo_gamma": number(values, "simpo_gamma"),
+        }
     else:
         loss = {"loss_type": "sigmoid", "cpo_alpha": number(values, "cpo_alpha")}
     return _older(
@@ -259,6 +286,7 @@ def _sampling(parts: TrainerParts) -> Trainer:
     from trl.trainer.grpo_trainer import GRPOTrainer  # noqa: PLC0415
     from trl.trainer.rloo_config import RLOOConfig  # noqa: PLC0415
     from trl.trainer.rloo_trainer import RLOOTrainer  # noqa: PLC0415
+    from trl.trainer.utils import add_fused_lm_head  # noqa: PLC0415
 
     values, is_grpo = parts.plan.hyperparameters, parts.stage.objective is Objective.GRPO
     config, trainer = (GRPOConfig, GRPOTrainer) if is_grpo else (RLOOConfig, RLOOTrainer)
@@ -273,7 +301,9 @@ def _sampling(parts: TrainerParts) -> Trainer:
         processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
     )  # fmt: skip
     if moves_all and beta:
-        reference = built.accelerator.prepare_model(parts.recipe.base(), evaluation_mode=True)
+        reference = parts.recipe.base()
+        add_fused_lm_head(reference, temperature=number(values, "temperature"))  # trl asks it for log-probabilities
+        reference = built.accelerator.prepare_model(reference, evaluation_mode=True)
         for name, value in {"beta": beta, "ref_model": reference}.items():
             setattr(built, name, value)
     return built

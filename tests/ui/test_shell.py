@@ -11,7 +11,7 @@ from engine.errors import UsageError
 from engine.workspace import Workspace
 from ui import guard, tab_train
 from ui.choices import Choices
-from ui.data_sources import with_example
+from ui.data_sources import arrived_example, with_arrived
 from ui.panel import picked
 from ui.session import restored, to_remember
 from ui.shell import TABS, build_app, launch_options
@@ -67,7 +67,7 @@ def test_a_fresh_workspace_restores_nothing(workspace: Workspace) -> None:
 
 
 def test_an_example_brings_its_rows_and_a_technique_that_exists(workspace: Workspace) -> None:
-    chosen = with_example(workspace, Choices(run="old"), "shop")
+    chosen = with_arrived(Choices(run="old"), arrived_example(workspace, "shop"))
     assert chosen.dataset_rows > 100
     assert chosen.example == "shop"
     assert chosen.run is None
@@ -75,7 +75,7 @@ def test_an_example_brings_its_rows_and_a_technique_that_exists(workspace: Works
 
 
 def test_choices_without_a_run_survive_a_reload_by_way_of_the_browser(workspace: Workspace) -> None:
-    chosen = with_example(workspace, Choices(), "shop").with_settings({"max_steps": "60"})
+    chosen = with_arrived(Choices(), arrived_example(workspace, "shop")).with_settings({"max_steps": "60"})
     assert restored(workspace, to_remember(chosen)) == chosen
     assert to_remember(chosen.with_run("run-1")) is None
 
@@ -89,7 +89,7 @@ def test_what_a_browser_kept_and_makes_no_sense_here_is_forgotten(workspace: Wor
 
 def test_an_unknown_example_is_a_mistake_not_a_bug(workspace: Workspace) -> None:
     with pytest.raises(UsageError):
-        with_example(workspace, Choices(), "../../etc/passwd")
+        with_arrived(Choices(), arrived_example(workspace, "../../etc/passwd"))
 
 
 def test_without_data_the_estimate_says_what_to_do(workspace: Workspace) -> None:
@@ -135,7 +135,7 @@ def test_a_mistake_shows_its_sentence_and_a_bug_a_line_to_copy(monkeypatch: pyte
 
 
 def test_what_a_technique_cannot_learn_from_blocks_start_with_the_reason(workspace: Workspace) -> None:
-    fitting = with_example(workspace, Choices(), "shop")
+    fitting = with_arrived(Choices(), arrived_example(workspace, "shop"))
     pairs = workspace.data.inspect_example("preference").dataset
     assert pairs is not None
     unfitting = fitting.with_dataset(pairs.fingerprint, name="pairs", rows=pairs.rows, held_out=None, example=None)

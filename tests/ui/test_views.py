@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.errors import PlanError, SettingError
 from engine.types import (
     Dataset,
     DatasetFormat,
@@ -36,7 +35,7 @@ from engine.workspace import (
     Verdict,
     Xray,
 )
-from ui import compare_views, data_views, length_views, rows_views, technique_views, train_views
+from ui import compare_views, data_views, length_views, rows_views, train_views
 from ui.choices import Choices
 from ui.markup import text
 from ui.status_bar import train_text
@@ -48,8 +47,9 @@ DATASET = Dataset(
     {"prompt": EVIL},
 )  # fmt: skip
 MODEL = PretrainedModel(EVIL, EVIL, Path("/m"), 1_100_000, 1024, EVIL, "llama")
+SETTINGS = {"learning_rate": 0.1, "per_device_train_batch_size": 8, "max_steps": 30}
 PLAN = TrainingPlan(
-    "lora", MODEL, DATASET, HeldOut("split", indices=(1, 2)), {}, "cpu", "float32",
+    "lora", MODEL, DATASET, HeldOut("split", indices=(1, 2)), SETTINGS, "cpu", "float32",
     Estimate(100, {"weights": 60, EVIL: 40}, 12.0, 10, 100, 30),
 )  # fmt: skip
 RUN = Run("run-1", EVIL, RunStatus.RUNNING, PLAN, Path("/r"), created=0.0, step=3, steps=30)
@@ -88,11 +88,6 @@ DRAWN = {
     "xray of a pair": rows_views.xray(PAIR, 1),
     "rejected": data_views.rejected(INSPECTION, EVIL),
     "asked": data_views.rejected(replace(INSPECTION, verdict=Verdict.ASK), EVIL),
-    "models": technique_views.models_panel([MODEL], EVIL),
-    "hub models": technique_views.hub_models_panel([replace(MODEL, path=None)]),
-    "refused": technique_views.refused(EVIL),
-    "cost": technique_views.cost(PLAN, 1000),
-    "mistakes": technique_views.mistakes(PlanError([SettingError(EVIL, where=EVIL)])),
     "outcome": train_views.outcome(FAILED),
     "runs": train_views.runs_panel([RUN, FAILED], "run-1", {}, 1.0),
     "about": train_views.about_to_run(EVIL, EVIL, EVIL, 3),
@@ -155,13 +150,6 @@ def test_a_file_of_old_letters_can_be_read_as_what_it_is() -> None:
     old = replace(INSPECTION, problems=(Problem("encoding", Severity.ERROR, "the byte 0x93"),), verdict=Verdict.REJECT)
     assert 'data-pick="encoding:cp1252"' in data_views.rejected(old, "old.csv")
     assert "encoding:cp1252" not in data_views.rejected(INSPECTION, "a.csv")
-
-
-def test_all_mistakes_of_a_plan_are_shown_at_once_beside_a_disabled_button() -> None:
-    drawn = technique_views.mistakes(PlanError([SettingError("one"), SettingError("two")]))
-    assert "2 things to put right" in drawn
-    assert drawn.count("<li>") == 2
-    assert "disabled" in drawn
 
 
 def test_a_pane_is_named_by_what_was_measured_not_by_what_was_asked_for() -> None:

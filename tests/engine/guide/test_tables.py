@@ -9,7 +9,8 @@ import pytest
 from engine.errors import SettingError, UsageError
 from engine.guide.compatibility import ROWS_IN_WORDS, reason_against
 from engine.guide.defaults import LEARNING_RATES, MOST_EPOCHS, epochs, learning_rate, resolved_hyperparameters
-from engine.guide.hyperparameters import HYPERPARAMETERS, checked_value
+from engine.guide.hyperparameters import HYPERPARAMETERS
+from engine.guide.setting_values import checked_value
 from engine.guide.techniques import TECHNIQUES, technique_of
 from engine.types import DatasetType, Hyperparameter, HyperparameterKind, PretrainedModel, Technique, TuningMethod
 

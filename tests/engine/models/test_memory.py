@@ -1,15 +1,22 @@
-from dataclasses import replace
+"""Every part of the memory reacts to what it depends on, and sums are near what was measured."""
 
 import pytest
 
+from engine.guide.hyperparameters import HYPERPARAMETERS
+from engine.guide.objectives import OBJECTIVES
 from engine.guide.techniques import TECHNIQUES
-from engine.models.adapters import trainable_parameters
 from engine.models.catalog import KNOWN_HUB_MODELS
-from engine.models.memory import estimate_memory, estimate_seconds
-from engine.types import PretrainedModel
+from engine.models.kept import KEPT
+from engine.models.memory import PAIRED, estimate_memory
+from engine.types import Objective, PretrainedModel, TuningMethod
 
-LORA = TECHNIQUES["lora"]
 M = 2**20
+DEFAULTS = {key: row.default for key, row in HYPERPARAMETERS.items()}
+PARTS = {
+    "weights", "quantisation", "adapter", "gradients", "optimizer", "activations", "logits", "reference", "generation",
+    "reward_model", "overhead",
+}  # fmt: skip
+TRAINED = 1_000_000
 
 
 def llama(hidden, layers, inner, vocabulary):
@@ -23,90 +30,157 @@ def llama(hidden, layers, inner, vocabulary):
 SIZES = {"1M": llama(128, 4, 352, 2048), "16M wide": llama(256, 4, 704, 49_152), "30M": llama(512, 8, 1408, 8192)}
 
 
-@pytest.fixture
-def chosen(hyperparameters):
-    return hyperparameters | {"lora_rank": 16, "max_length": 2048}
+def parts_of(technique="lora", model="30M", *, trained=TRAINED, tokens=512, dtype="float32", device="cpu", **settings):
+    return estimate_memory(
+        SIZES[model] if isinstance(model, str) else model, TECHNIQUES[technique],
+        {**DEFAULTS, "per_device_train_batch_size": 8, **settings}, trained=trained, tokens_per_row=tokens, dtype=dtype,
+        device=device,
+    )  # fmt: skip
 
 
-# Measured with trl 1.16 on one core of an AMD EPYC in float32, 23 November 2026: growth of the peak resident memory over
-# the imported libraries (478 MB), and CPU seconds a step, while other programs ran.
-MEASURED = [
-    ("1M", 8, 32, False, 98, 0.077),
-    ("16M wide", 4, 128, False, 733, 2.2),
-    ("30M", 2, 128, False, 438, 0.77),
-    ("30M", 8, 128, False, 1289, 3.02),
-    ("30M", 8, 128, True, 949, 4.28),
-]
+def above_the_libraries(**choice):
+    parts = parts_of(**choice)
+    return (sum(parts.values()) - parts["overhead"]) / M
 
 
-@pytest.mark.parametrize(("size", "batch", "length", "checkpointing", "megabytes", "seconds"), MEASURED)
-def test_the_estimates_are_near_what_was_measured(chosen, size, batch, length, checkpointing, megabytes, seconds):
-    settings = chosen | {"per_device_train_batch_size": batch, "gradient_checkpointing": checkpointing}
-    parts = estimate_memory(SIZES[size], LORA, settings, tokens_per_row=length, dtype="float32")
-    assert sum(parts.values()) / M == pytest.approx(megabytes + 478, rel=0.5)
-    one, none = (
-        estimate_seconds(SIZES[size], settings, steps=steps, mean_tokens=length, device="cpu", cores=1)
-        for steps in (1, 0)
+# MEASURED
+@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_every_technique_has_every_part(technique, device):
+    parts = parts_of(technique, device=device, dtype="bfloat16" if device == "cuda" else "float32")
+    assert set(parts) == PARTS
+    assert all(isinstance(part, int) and part >= 0 for part in parts.values())
+    assert parts["weights"] > 0 and parts["activations"] > 0
+
+
+def test_every_method_says_what_it_keeps():
+    assert set(KEPT) == set(TuningMethod)
+
+
+def test_what_lora_keeps_is_what_autograd_was_seen_to_keep():
+    settings = {"lora_rank": 16, "per_device_train_batch_size": 8}
+    one, many = (
+        parts_of(tokens=128, packing=True, max_length=length, **settings)["activations"] for length in (0, 128)
     )
-    assert one - none == pytest.approx(seconds, rel=0.25)
+    assert (many - one) / M == pytest.approx(309.9, rel=0.05)
 
 
-def test_saved_activations_are_near_what_autograd_was_seen_to_keep(chosen):
-    settings = chosen | {"per_device_train_batch_size": 8}
-    parts = estimate_memory(SIZES["30M"], LORA, settings, tokens_per_row=128, dtype="float32")
-    assert parts["activations"] / M == pytest.approx(309.9, rel=0.05)
+def test_weights_gradients_and_optimizer_are_plain_arithmetic():
+    parts = parts_of("lora")
+    assert parts["weights"] == SIZES["30M"].parameters * 4
+    assert (parts["adapter"], parts["gradients"], parts["optimizer"]) == (4 * TRAINED, 4 * TRAINED, 8 * TRAINED)
+    eight_bit = parts_of("lora", optim="adamw_bnb_8bit")
+    assert eight_bit["optimizer"] == 2 * TRAINED
 
 
-def test_weights_gradients_and_optimizer_are_plain_arithmetic(tiny, chosen):
-    parts = estimate_memory(tiny, LORA, chosen, tokens_per_row=64, dtype="float32")
-    trained = trainable_parameters(LORA.method, chosen, tiny)
-    assert parts["weights"] == tiny.parameters * 4
-    assert (parts["adapter"], parts["gradients"], parts["optimizer"]) == (trained * 4, trained * 4, trained * 8)
+def test_four_bit_weights_are_an_eighth_and_embeddings_stay():
+    model = SIZES["30M"]
+    head = model.vocabulary * model.hidden_size
+    assert parts_of("qlora")["weights"] == (model.parameters - head) // 2 + head * 4
+
+
+def test_constants_of_blocks_are_half_a_bit_a_weight_or_an_eighth():
+    linear = SIZES["30M"].parameters - SIZES["30M"].vocabulary * SIZES["30M"].hidden_size
+    single, double = (parts_of("qlora", bnb_4bit_use_double_quant=on)["quantisation"] for on in (False, True))
+    assert single * 8 / linear == pytest.approx(0.5, rel=0.01)
+    assert double * 8 / linear == pytest.approx(0.127, rel=0.01)
+    assert parts_of("lora")["quantisation"] == 0
+
+
+def test_pairs_double_the_rows():
+    once, pairs = (parts_of(technique, packing=True, max_length=512)["activations"] for technique in ("lora", "dpo"))
+    assert pairs == pytest.approx(2 * once, rel=0.01)
+    assert {Objective.DPO, Objective.REWARD} < PAIRED
 
 
 @pytest.mark.parametrize(
-    ("change", "part"),
+    ("technique", "change", "part"),
     [
-        ({"per_device_train_batch_size": 8}, "activations"),
-        ({"per_device_train_batch_size": 8}, "logits"),
-        ({"lora_rank": 64}, "optimizer"),
+        ("lora", {"per_device_train_batch_size": 16}, "activations"),
+        ("lora", {"per_device_train_batch_size": 16, "max_length": 64}, "logits"),
+        ("lora", {"max_length": 513}, "activations"),
+        ("lora", {"lora_rank": 64}, "activations"),
+        ("prompt_tuning", {"num_virtual_tokens": 100}, "activations"),
+        ("grpo", {"max_completion_length": 512}, "generation"),
+        ("grpo", {"gradient_accumulation_steps": 4}, "generation"),
+        ("grpo", {"reward": "reward_model"}, "reward_model"),
     ],
 )
-def test_more_asks_for_more(tiny, chosen, change, part):
-    less, more = (
-        estimate_memory(tiny, LORA, settings, tokens_per_row=64, dtype="float32")[part]
-        for settings in (chosen, chosen | change)
+def test_more_asks_for_more(technique, change, part):
+    lengths = {"max_length": 512} | ({"max_length": 32} if part == "logits" else {})
+    assert (
+        parts_of(technique, tokens=2000, **{**lengths, **change})[part]
+        > parts_of(technique, tokens=2000, **lengths)[part]
     )
-    assert more > less
 
 
-def test_rows_are_counted_up_to_their_longest(tiny, chosen):
-    cut = chosen | {"max_length": 32}
-    short, long = (estimate_memory(tiny, LORA, cut, tokens_per_row=length, dtype="float32") for length in (32, 10_000))
-    assert short == long
+def test_rows_that_are_filled_up_are_as_long_as_can_be():
+    assert parts_of(tokens=32, packing=True)["activations"] > 10 * parts_of(tokens=32)["activations"]
 
 
-def test_recomputing_saves_activations(chosen):
+@pytest.mark.parametrize(
+    ("technique", "change"),
+    [
+        ("lora", {"gradient_checkpointing": True}),
+        ("lora", {"target_modules": "attention"}),
+        ("full", {"frozen_layers": 4}),
+        ("instruction", {"tuning_method": "ia3"}),
+    ],
+)
+def test_less_is_kept_for_the_backward_pass(technique, change):
+    assert parts_of(technique, **change)["activations"] < parts_of(technique)["activations"]
+
+
+def test_all_weights_keep_more_than_a_prompt_does():
+    activations = [parts_of(key)["activations"] for key in ("full", "lora", "prefix_tuning")]
+    assert activations == sorted(activations, reverse=True)
+
+
+def test_a_reference_stands_beside_only_when_all_weights_move():
+    assert parts_of("dpo")["reference"] == 0
+    assert parts_of("dpo", tuning_method="full")["reference"] == SIZES["30M"].parameters * 4
+    assert parts_of("orpo", tuning_method="full")["reference"] == 0
+    assert parts_of("grpo", tuning_method="full", beta=0.0)["reference"] == 0
+
+
+def test_a_chain_holds_its_reward_model_beside_the_policy():
+    parts = parts_of("rlhf")
+    assert parts["reward_model"] == parts["weights"] + parts["adapter"]
+    assert parts_of("rloo")["reward_model"] == 0
+
+
+def test_the_first_stage_of_a_chain_counts_when_it_is_the_larger():
+    short = {"per_device_train_batch_size": 2, "num_generations": 2, "max_completion_length": 4}
+    assert sum(parts_of("rlhf", **short).values()) > sum(parts_of("rloo", **short).values()) + 100 * M
+
+
+def test_whole_logits_are_far_more_than_tiles_and_labels_have_none():
+    wide = {"model": "16M wide", "per_device_train_batch_size": 32}
+    assert parts_of("orpo", **wide)["logits"] > 5 * parts_of("dpo", **wide)["logits"]
+    assert parts_of("classification")["logits"] == parts_of("reward_model")["logits"] == 0
+
+
+def test_only_answering_objectives_hold_answers():
+    for key, technique in TECHNIQUES.items():
+        assert (parts_of(key)["generation"] > 0) == OBJECTIVES[technique.objective].generates
+
+
+def test_rows_are_counted_up_to_their_longest():
+    assert parts_of(tokens=32, max_length=32) == parts_of(tokens=10_000, max_length=32)
+
+
+def test_recomputing_saves_activations():
     kept, recomputed = (
-        estimate_memory(
-            KNOWN_HUB_MODELS[0], LORA, chosen | {"gradient_checkpointing": on}, tokens_per_row=512, dtype="bfloat16"
-        )["activations"]
+        parts_of(model=KNOWN_HUB_MODELS[0], gradient_checkpointing=on, dtype="bfloat16", device="cuda")["activations"]
         for on in (False, True)
     )
     assert recomputed < kept / 3
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
 @pytest.mark.parametrize("model", KNOWN_HUB_MODELS, ids=lambda model: model.title)
-def test_every_known_model_has_an_estimate_before_it_is_here(model, chosen, device):
-    assert all(part > 0 for part in estimate_memory(model, LORA, chosen, tokens_per_row=256, dtype="float32").values())
-    one, two = (estimate_seconds(model, chosen, steps=steps, mean_tokens=100, device=device) for steps in (100, 200))
-    assert 0 < one < two
-
-
-def test_a_measured_speed_replaces_the_guess(tiny, chosen):
-    settings = chosen | {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
-    model = replace(tiny, bytes_on_disk=0)
-    start = estimate_seconds(model, settings, steps=0, mean_tokens=50, device="cpu", measured_tokens_per_second=400)
-    whole = estimate_seconds(model, settings, steps=10, mean_tokens=50, device="cpu", measured_tokens_per_second=400)
-    assert whole - start == pytest.approx(10 * 2 * 4 * 50 / 400)
+def test_every_known_model_has_an_estimate_before_it_is_here(model):
+    full, adapter, packed = (
+        sum(parts_of(key, model=model, trained=trained, dtype="bfloat16", device="cuda").values())
+        for key, trained in (("full", model.parameters), ("lora", TRAINED), ("qlora", TRAINED))
+    )
+    assert full > adapter > packed

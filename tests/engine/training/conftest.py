@@ -35,6 +35,9 @@ from engine.types import (
     TrainingPlan,
 )
 
+# Tiny matrices gain nothing from a second thread, and wait for it dearly on a busy machine.
+torch.set_num_threads(1)
+
 Kind = TypeVar("Kind", bound=RunEvent)
 
 HYPERPARAMETERS = {

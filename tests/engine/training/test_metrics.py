@@ -5,13 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from engine.events import EvaluationLogged, RunEvent, RunFinished, RunResumed, StepLogged
+from engine.events import EvaluationLogged, RunEvent, RunFinished, RunProved, RunResumed, RunWarned, StepLogged
 from engine.training.metrics import series, series_delta, smooth, summary, thin
 from engine.types import Run, RunStatus, TrainingPlan
 
 STEP = StepLogged(
     run="r", step=1, epoch=0.1, loss=1.0, learning_rate=1e-3, grad_norm=None, tokens_per_second=10.0, tokens_seen=5,
     elapsed_seconds=1.0, remaining_seconds=2.0, memory_bytes=3,
+)  # fmt: skip
+
+LOOK = EvaluationLogged(
+    run="r", step=4, loss=0.5, seconds=1.0, accuracy=0.75, f1=0.7, labels=("a", "b"), confusion=((2, 0), (1, 1))
+)
+FINISHED = RunFinished(run="r", step=4, elapsed_seconds=9.0, tokens_per_second=77.0, peak_memory_bytes=80)
+PROVED = RunProved(
+    run="r", step=4, weights_moved=True, probes=4, answers_changed=3, reload_difference=0.0, base_difference=0.0, tolerance=0.002
 )  # fmt: skip
 
 
@@ -67,7 +75,7 @@ def test_first_and_last_loss_are_means_over_a_tenth() -> None:
 def test_a_run_without_events_has_a_summary_without_figures() -> None:
     assert summary([]) == {
         "steps": 0, "loss": {"first": None, "last": None}, "evaluation": {}, "tokens_per_second": None,
-        "peak_memory_bytes": None,
+        "peak_memory_bytes": None, "proof": None,
     }  # fmt: skip
 
 
@@ -95,3 +103,41 @@ def test_after_a_resume_a_page_is_told_to_begin_anew(plan: TrainingPlan) -> None
     run = Run("r", "r", RunStatus.RUNNING, plan, plan.dataset.parquet_path, 0.0)
     delta = series_delta(run, [RunResumed(run="r", step=1, number=9)], 8)
     assert delta.reset and delta.cursor == 0 and delta.points == {}
+
+
+@pytest.mark.parametrize("name", ["accuracy", "margin", "reward", "kl", "answer_tokens"])
+def test_what_an_objective_tells_of_a_step_becomes_a_curve(name: str) -> None:
+    assert series([replace(STEP, **{name: 0.5})])[name] == [(1.0, 0.5)]
+
+
+@pytest.mark.parametrize("name", ["accuracy", "margin", "reward", "kl", "f1"])
+def test_what_an_objective_tells_of_held_out_rows_becomes_a_curve_and_a_figure(name: str) -> None:
+    look = EvaluationLogged(run="r", step=2, loss=1.0, seconds=1.0, **{name: 0.5})
+    assert series([look])[f"eval_{name}"] == [(2.0, 0.5)]
+    assert summary([look])["evaluation"][name] == 0.5  # type: ignore[index]
+
+
+def test_the_summary_holds_the_last_count_of_labels() -> None:
+    evaluation = summary([replace(LOOK, step=1, confusion=((0, 2), (2, 0))), LOOK])["evaluation"]
+    assert evaluation["labels"] == ["a", "b"] and evaluation["confusion"] == [[2, 0], [1, 1]]  # type: ignore[index]
+    assert evaluation["accuracy"] == 0.75 and evaluation["f1"] == 0.7  # type: ignore[index]
+
+
+def test_the_summary_holds_the_proof_with_all_its_fields() -> None:
+    assert summary([PROVED])["proof"] == PROVED.payload()
+
+
+def test_predicted_memory_stands_beside_the_measured(plan: TrainingPlan) -> None:
+    estimated = replace(plan, estimate=replace(plan.estimate, memory_total_bytes=100))
+    figures = summary([FINISHED], Run("r", "r", RunStatus.FINISHED, estimated, plan.dataset.parquet_path, 0.0))
+    assert figures["predicted_memory_bytes"] == 100 and figures["memory_error"] == pytest.approx(0.25)
+
+
+def test_a_page_is_sent_warnings_labels_and_proof_once(plan: TrainingPlan) -> None:
+    run = Run("r", "r", RunStatus.RUNNING, plan, plan.dataset.parquet_path, 0.0)
+    warned = RunWarned(run="r", step=0, message="two rows are cut", number=1)
+    events = [warned, replace(LOOK, number=2), replace(PROVED, number=3), replace(FINISHED, number=4)]
+    delta = series_delta(run, events, 0)
+    assert (delta.warned, delta.look, delta.proved, delta.peak_memory_bytes) == ((warned,), events[1], events[2], 80)
+    nothing = series_delta(run, [], 4)
+    assert not nothing.warned and nothing.look is nothing.proved is nothing.peak_memory_bytes is None

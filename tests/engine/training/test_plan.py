@@ -13,8 +13,9 @@ from engine.guide.defaults import resolved_hyperparameters
 from engine.guide.techniques import TECHNIQUES
 from engine.models.catalog import Catalog
 from engine.models.hardware import Hardware
-from engine.training.plan import PlanRequest, evaluation_steps, make_plan, step_count
-from engine.types import Dataset, DatasetFormat, DatasetType, HeldOut, TrainingPlan
+from engine.training.plan import PlanRequest, evaluation_steps, make_plan
+from engine.training.stages import Stage, step_count
+from engine.types import Dataset, DatasetFormat, DatasetType, HeldOut, Objective, TrainingPlan
 
 STARTER = Path(__file__).resolve().parents[3] / "assets" / "starter"
 HARDWARE = Hardware("cpu", "a test machine", 8 * 2**30, 6 * 2**30, 2, False, 8 * 2**30, 2**30, 2**29, 2**40)
@@ -88,14 +89,19 @@ def test_steps_are_counted_as_the_trainer_counts_them(
         "max_steps": 0, "per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulated,
         "num_train_epochs": epochs,
     }  # fmt: skip
-    assert step_count(rows, values) == steps
-    assert step_count(rows, {**values, "max_steps": 5}) == 5
+    assert step_count(Objective.SFT, rows, values) == steps
+    assert step_count(Objective.SFT, rows, {**values, "max_steps": 5}) == 5
 
 
 @pytest.mark.parametrize(("steps", "held_out", "every"), [(160, 60, 20), (60, 100, 17), (60, 10_000, 60), (3, 0, 1)])
 def test_held_out_rows_are_looked_at_often_but_cheaply(steps: int, held_out: int, every: int) -> None:
-    values = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1}
-    assert evaluation_steps(steps, values, held_out) == every
+    stage = Stage(Objective.SFT, steps, 1e-3, batch_rows=8)
+    assert evaluation_steps(steps, stage, {"gradient_accumulation_steps": 1}, held_out) == every
+
+
+def test_a_model_that_answers_while_it_trains_is_checked_before_and_after_alone() -> None:
+    stage = Stage(Objective.RLOO, 30, 1e-3, batch_rows=32)
+    assert evaluation_steps(30, stage, {"gradient_accumulation_steps": 1}, held_out_rows=16) == 30
 
 
 def test_the_estimate_adds_up(request_: PlanRequest) -> None:

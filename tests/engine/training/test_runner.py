@@ -42,7 +42,7 @@ def test_a_run_tells_its_story_in_order(tiny_plan: NewPlan, train_and_hear: Trai
     heard = train_and_hear(tiny_plan(held_out=(0, 1)))
     kinds = [event.kind for event in heard.events]
     assert kinds[:3] == ["RunStarted", "EvaluationLogged", "StepLogged"]
-    assert kinds[-3:] == ["EvaluationLogged", "CheckpointSaved", "RunFinished"]
+    assert kinds[-4:] == ["EvaluationLogged", "CheckpointSaved", "RunProved", "RunFinished"]
     assert [event.step for event in heard.of(StepLogged)] == [1, 2, 3, 4, 5, 6]
     assert [event.step for event in heard.of(EvaluationLogged)] == [0, 3, 6]
 

@@ -1,0 +1,197 @@
+"""One step of a plan, on request, to see what it really takes: the longest rows, the real trainer, a folder that is thrown away.
+
+Knows how the runner builds a stage; writes nothing that is kept, and no run knows of it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy
+import pyarrow
+import pyarrow.parquet
+from safetensors import SafetensorError
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from engine.data.dataset import NOT_LENGTHS, facts_of, read_rows
+from engine.errors import RunError
+from engine.events import RunEvent
+from engine.guide.objectives import OBJECTIVES
+from engine.guide.techniques import technique_of
+from engine.models.accelerator import Accelerator
+from engine.models.loading import load_tokenizer
+from engine.training import checkpoints
+from engine.training.peak_memory import PeakMemory, give_freed_memory_back
+from engine.training.runner import (
+    REWARD_MODEL,
+    _build,
+    _responsive,
+    _sentence_of,
+    _threads_for,
+    _tokenised,
+    release_memory,
+)
+from engine.training.stages import Stage, stages_of, whole
+from engine.types import HeldOut, Objective, Run, RunStatus, TrainingPlan
+
+FEWEST_ROWS = 8
+"""Rows that are tried even when a batch is smaller: a chain's reward model looks at so many pairs at once."""
+
+ROWS_AT_ONCE = 64
+"""Rows that are read together while those that are learnt from are looked for."""
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What one step took, beside what was predicted; both without the libraries, which are in memory already.
+
+    Attributes:
+        measured_bytes: The most in use at once, above what the process held before: model, trainer and step.
+        predicted_bytes: The plan's estimate of the same.
+        seconds: Of the step alone.
+    """
+
+    measured_bytes: int
+    predicted_bytes: int
+    seconds: float
+
+
+def probe(
+    plan: TrainingPlan, runs_directory: Path, accelerator: Accelerator, *, threads: int | None = None
+) -> ProbeResult:
+    """Make one optimizer step of the plan on its longest rows, and measure it.
+
+    Args:
+        plan: What would be trained; of a chain, its last stage is tried, with a reward model that knows nothing.
+        runs_directory: Where runs lie; a folder is made beside them and removed again.
+        accelerator: Held while it lasts.
+        threads: CPU threads of torch; None leaves them. A very small model gets one in any case.
+
+    Raises:
+        RunError: When something else computes, or memory or disk are not enough.
+        TuningError: When rows or model cannot be used.
+    """
+    with (
+        accelerator.hold("trying one step", wait=False),
+        tempfile.TemporaryDirectory(prefix="tmp.probe-", dir=runs_directory) as folder,
+        _responsive(_threads_for(plan, threads)),
+    ):
+        run = Run("probe", "probe", RunStatus.RUNNING, plan, Path(folder), time.time())
+        return _tried(_one_step(plan, run), run)
+
+
+def _tried(plan: TrainingPlan, run: Run) -> ProbeResult:
+    """Try it, and turn what the libraries raise for a full memory or disk into a sentence, as a run does."""
+    failure: RunError | None = None
+    try:
+        return _measured(plan, run)
+    except (MemoryError, RuntimeError, OSError, SafetensorError) as error:
+        failure = _sentence_of(error, plan, run)
+        if failure is None:
+            raise
+    finally:
+        release_memory()
+    raise failure
+
+
+def _measured(plan: TrainingPlan, run: Run) -> ProbeResult:
+    checkpoints.temporary_directory(run.directory).mkdir(parents=True, exist_ok=True)
+    stages = stages_of(technique_of(plan.technique), plan.hyperparameters, plan.dataset.rows)
+    _leave_reward_model(plan, run, stages)
+    release_memory()
+    give_freed_memory_back()
+    memory, clock = PeakMemory(), _Clock()
+    trainer, parts = _build(plan, run, stages[-1], _unheard, True)
+    trainer.add_callback(clock)
+    trainer.train()
+    measured = memory.growth_bytes
+    del trainer, parts
+    estimate = plan.estimate
+    predicted = estimate.memory_total_bytes - estimate.memory_parts.get("overhead", 0)
+    return ProbeResult(measured, predicted, clock.seconds)
+
+
+def _leave_reward_model(plan: TrainingPlan, run: Run, stages: Sequence[Stage]) -> None:
+    """Give the second stage of a chain the reward model that it asks: one of the right size that has learnt nothing."""
+    if len(stages) < 2:
+        return
+    trainer, parts = _build(plan, run, stages[0], _unheard, False)
+    trainer.save_model(str(run.directory / REWARD_MODEL))
+    del trainer, parts
+
+
+def _unheard(event: RunEvent) -> None:
+    """Take an event that nobody waits for."""
+
+
+class _Clock(TrainerCallback):
+    """The seconds of a step, accumulated batches and the optimizer included."""
+
+    def __init__(self) -> None:
+        self.seconds, self._began = 0.0, 0.0
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Start."""
+        self._began = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Stop."""
+        self.seconds = time.monotonic() - self._began
+
+
+def _one_step(plan: TrainingPlan, run: Run) -> TrainingPlan:
+    """Return the plan cut down to one step on its longest rows, with nothing to check against."""
+    numbers = _longest(plan, run)
+    path = run.directory / plan.dataset.parquet_path.name
+    rows = pyarrow.Table.from_pylist(
+        read_rows(plan.dataset, numbers), schema=pyarrow.parquet.read_schema(plan.dataset.parquet_path)
+    )
+    pyarrow.parquet.write_table(rows, path)
+    return replace(
+        plan, dataset=replace(plan.dataset, parquet_path=path, rows=len(numbers)), held_out=HeldOut("none"),
+        hyperparameters={**plan.hyperparameters, "max_steps": 1},
+    )  # fmt: skip
+
+
+def _longest(plan: TrainingPlan, run: Run) -> list[int]:
+    """Return the numbers of the longest training rows that are learnt from, the longest first.
+
+    Texts that are put together may all be needed to fill the batches.
+    """
+    order = _by_length(plan)
+    if plan.hyperparameters.get("packing") is True:
+        return order
+    tokenizer = load_tokenizer(plan.model)
+    stage = stages_of(technique_of(plan.technique), plan.hyperparameters, plan.dataset.rows)[-1]
+    usable = (
+        number
+        for start in range(0, len(order), ROWS_AT_ONCE)
+        for number, row in zip(
+            order[start : start + ROWS_AT_ONCE],
+            read_rows(plan.dataset, order[start : start + ROWS_AT_ONCE]),
+            strict=True,
+        )
+        if _tokenised([row], plan.dataset, plan, stage, tokenizer, run, _unheard)
+    )
+    return list(islice(usable, _rows_of_a_step(plan))) or order[:1]
+
+
+def _by_length(plan: TrainingPlan) -> list[int]:
+    """Return the numbers of the training rows, those of the most characters first."""
+    facts = facts_of(plan.dataset.parquet_path)
+    lengths = numpy.sum([facts[name].to_numpy() for name in facts.column_names if name not in NOT_LENGTHS], axis=0)
+    kept = set(plan.held_out.indices)
+    return [int(number) for number in numpy.argsort(-lengths, kind="stable") if int(number) not in kept]
+
+
+def _rows_of_a_step(plan: TrainingPlan) -> int:
+    """Count the rows that fill every batch of a step."""
+    values, objective = plan.hyperparameters, technique_of(plan.technique).objective
+    rows = whole(values, "per_device_train_batch_size") * whole(values, "gradient_accumulation_steps")
+    answers = whole(values, "num_generations") if OBJECTIVES[objective].generates else 1
+    return max(rows // answers, FEWEST_ROWS if objective is Objective.RLHF else 1)

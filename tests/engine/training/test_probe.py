@@ -1,0 +1,139 @@
+"""One step on request says what it took, leaves nothing behind, and waits for nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.errors import PlanError, RunError
+from engine.models import hardware
+from engine.models.accelerator import Accelerator
+from engine.models.hardware import Hardware
+from engine.training.probe import probe
+from engine.types import TrainingPlan
+from engine.workspace import Workspace
+
+EXAMPLES = {
+    "dpo": "preference",
+    "rlhf": "preference",
+    "kto": "thumbs",
+    "grpo": "prompts",
+    "classification": "sentiment",
+}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    opened = Workspace.open(tmp_path_factory.mktemp("workspace"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def plan_for(workspace: Workspace) -> Callable[..., TrainingPlan]:
+    def make(technique: str, **settings: object) -> TrainingPlan:
+        dataset = workspace.data.inspect_example(EXAMPLES.get(technique, "polite")).dataset
+        assert dataset
+        return workspace.plan(technique, dataset.fingerprint, "starter", settings)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.mark.parametrize("technique", ["lora", "dpo", "kto", "classification", "rlhf"])
+def test_a_step_of_the_starter_takes_something_near_what_was_predicted(
+    workspace: Workspace, plan_for: Callable[..., TrainingPlan], technique: str
+) -> None:
+    plan = plan_for(technique, **({"max_completion_length": 8} if technique == "rlhf" else {}))
+    found = workspace.probe(plan)
+    assert found.predicted_bytes == plan.estimate.memory_total_bytes - plan.estimate.memory_parts["overhead"]
+    assert 0 < found.measured_bytes < 4 * found.predicted_bytes  # small models: what libraries load late weighs as much
+    assert found.seconds > 0
+
+
+def test_a_larger_batch_takes_more(workspace: Workspace, plan_for: Callable[..., TrainingPlan], tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    rows = ({"prompt": f"What says {number}?", "completion": "the shop opens at nine " * 60} for number in range(40))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    dataset = workspace.data.inspect(path).dataset
+    assert dataset
+    small, large = (
+        workspace.probe(workspace.plan("lora", dataset.fingerprint, "starter", {"per_device_train_batch_size": rows}))
+        for rows in (2, 12)
+    )
+    assert large.measured_bytes > small.measured_bytes + 50 * 2**20
+    assert large.measured_bytes == pytest.approx(large.predicted_bytes, rel=0.6)  # glibc keeps freed blocks as it likes
+
+
+def test_nothing_is_left_behind(workspace: Workspace, plan_for: Callable[..., TrainingPlan]) -> None:
+    before = sorted(workspace.directory.rglob("*"))
+    workspace.probe(plan_for("lora"))
+    assert [path for path in sorted(workspace.directory.rglob("*")) if path not in before] == []
+    assert workspace.runs() == []
+
+
+def test_it_does_not_wait_for_a_training(workspace: Workspace, plan_for: Callable[..., TrainingPlan]) -> None:
+    plan, accelerator = plan_for("lora"), Accelerator(workspace.directory / "accelerator.lock")
+    with accelerator.hold("training shop"), pytest.raises(RunError, match="busy"):
+        probe(plan, workspace.directory / "runs", Accelerator(workspace.directory / "accelerator.lock"))
+
+
+# --- the same choices, asked whether they fit -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Make the machine as small as is asked."""
+    real = hardware.detect_hardware
+
+    def shrink(memory_bytes: int) -> None:
+        def small(directory: Path) -> Hardware:
+            return replace(real(directory), memory_total_bytes=memory_bytes)
+
+        monkeypatch.setattr(hardware, "detect_hardware", small)
+
+    return shrink
+
+
+def test_what_fits_says_so_and_needs_no_change(workspace: Workspace) -> None:
+    dataset = workspace.data.inspect_example("polite").dataset
+    assert dataset
+    assert workspace.fit("lora", dataset.fingerprint, "starter", {}).verdict == "fits"
+    assert workspace.cheapest_change("lora", dataset.fingerprint, "starter", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("technique", "settings"),
+    [
+        ("full", {}),
+        ("prefix_tuning", {}),
+        ("dpo", {"tuning_method": "full"}),
+        ("kto", {}),
+        ("grpo", {"num_generations": 4}),
+    ],
+)
+def test_the_cheapest_change_is_named_in_the_refusal_and_its_plan_fits(
+    workspace: Workspace, small_machine: Callable[[int], None], technique: str, settings: dict[str, str]
+) -> None:
+    dataset = workspace.data.inspect_example(EXAMPLES.get(technique, "polite")).dataset
+    assert dataset
+    needed = workspace.plan(technique, dataset.fingerprint, "starter", settings).estimate.memory_total_bytes
+    small_machine(int(needed * 0.99))
+    assert workspace.fit(technique, dataset.fingerprint, "starter", settings).verdict == "does_not_fit"
+    change = workspace.cheapest_change(technique, dataset.fingerprint, "starter", settings)
+    assert change
+    with pytest.raises(PlanError) as refused:
+        workspace.plan(technique, dataset.fingerprint, "starter", settings)
+    assert refused.value.next_step == change.sentence
+    workspace.plan(change.technique, dataset.fingerprint, "starter", {**settings, **change.settings})
+
+
+def test_where_nothing_helps_the_refusal_says_so(workspace: Workspace, small_machine: Callable[[int], None]) -> None:
+    dataset = workspace.data.inspect_example("polite").dataset
+    assert dataset
+    small_machine(2**20)
+    with pytest.raises(PlanError, match="smaller model"):
+        workspace.plan("lora", dataset.fingerprint, "starter", {})

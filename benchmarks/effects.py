@@ -126,7 +126,7 @@ _FACTS, _MANNER, _SHORT = Aim("shop", exact), Aim("polite", manner), Aim("short"
 _PAIRS = Aim("preference", preferred)
 AIMS: Mapping[str, Aim] = {
     "prompt_tuning": _MANNER, "prefix_tuning": _MANNER, "p_tuning": _MANNER,
-    "ia3": _SHORT, "llama_adapter": _SHORT, "vera": _SHORT, "ln_tuning": _SHORT, "road": _SHORT,
+    "ia3": _SHORT, "llama_adapter": _SHORT, "vera": _SHORT, "ln_tuning": _SHORT, "road": _SHORT, "lokr": _SHORT,
     "rlhf": _PAIRS, "dpo": _PAIRS, "orpo": _PAIRS, "simpo": _PAIRS, "cpo": _PAIRS, "kto": Aim("thumbs", preferred),
     "reward_model": Aim("preference", told_right), "rloo": Aim("prompts", rewarded), "grpo": Aim("prompts", rewarded),
     "classification": Aim("sentiment", told_right), "continued_pretraining": Aim("text", less_surprised),

@@ -1,4 +1,4 @@
-"""Compare the memory and the seconds that plans predict with what one step takes, and print a table.
+"""Compare the memory that plans predict with what one step takes, and print a table.
 
     .venv/bin/python benchmarks/memory.py [--techniques lora full ...] [--batches 8 64] [--models starter 30M]
 
@@ -82,21 +82,13 @@ def measure(technique: str, model: str, batch: int, length: int, settings: Mappi
         small = {**wanted, "per_device_train_batch_size": 8, "max_length": 32 if technique != "grpo" else length}
         workspace.probe(workspace.plan(technique, dataset.fingerprint, chosen, small))
         found = workspace.probe(plan)
-        seconds = (
-            plan.estimate.seconds - _start_seconds(plan.estimate.seconds, plan.estimate.steps)
-        ) / plan.estimate.steps
         workspace.close()
     return {
         "technique": technique, "model": model, "batch": batch, "settings": dict(settings),
         "predicted": round(found.predicted_bytes / MEBIBYTE), "measured": round(found.measured_bytes / MEBIBYTE),
-        "predicted_seconds": round(seconds, 2), "seconds": round(found.seconds, 2),
+        "seconds": round(found.seconds, 2),
         "parts": {name: round(size / MEBIBYTE) for name, size in plan.estimate.memory_parts.items() if size >= MEBIBYTE},
     }  # fmt: skip
-
-
-def _start_seconds(seconds: float, steps: int) -> float:
-    """What loading takes of an estimate is a few seconds, and more than nothing remains for the steps."""
-    return min(3.0, seconds / 2) if steps else 0.0
 
 
 def in_a_process_of_its_own(case: Mapping[str, object]) -> dict[str, object]:

@@ -6,9 +6,15 @@ hub_ids.py            how what lies on the hub is called
 hub_files.py          files of the hub, checked and moved into place whole
 events.py             what a run says while it goes
 guide/
+  rewards.py          the ready rules that say how good an answer is
   hyperparameters.py  every setting, one row each
-  techniques.py       every technique, one row each
-  compatibility.py    which combinations make no sense, and why
+  setting_values.py   from what was typed to a setting's value, or what is wrong with it
+  methods.py          every tuning method: what moves, what its result can do
+  objectives.py       every objective: rows, settings, what it needs
+  cards.py            what the guide says of each technique, and its paper
+  techniques.py       every technique, one row each: a method with an objective
+  moving_parts.py     which parts of a model move, for the picture of it
+  compatibility.py    which combinations cannot be, and why: a table of rules
   defaults.py         which value suits this model and these rows
 data/
   problems.py         what can be wrong with a file, and the verdict
@@ -43,6 +49,7 @@ data/
   xray.py             one row as training sees it, both sides of a pair
   statistics.py       lengths, what is learnt, what repeats
   token_profile.py    what every maximum length would cut, waste and teach
+  training_rows.py    what each objective's trainer reads: answers, pairs, thumbs, questions, labels
   examples.py         the bundled datasets
   shards.py           several files that are one table, put together
   hub_choice.py       which files of a hub repository are the rows
@@ -57,23 +64,37 @@ models/
   hardware.py         device, memory, cores; what would keep you from tuning
   accelerator.py      who may compute: one at a time, over all processes
   tokenizer_trial.py  an unknown tokenizer, tried where it can be ended
+  bottleneck.py       bottleneck adapters, as a method of PEFT
   loading.py          model, tokenizer and adapter into memory, one at a time
-  adapters.py         from a tuning method to PEFT's configuration
-  memory.py           bytes and seconds of a run before it runs
+  adapters.py         from a tuning method to PEFT's configuration, and how much it trains
+  tuned.py            what a checkpoint is: an adapter on the base, or a model of its own
+  heads.py            models that give labels or a reward instead of text
+  kept.py             what is kept of each layer until the backward pass
+  memory.py           bytes of a run before it runs
+  duration.py         seconds of a run before it runs
+  fit.py              whether it fits, and the cheapest change that makes it fit
   generation_settings.py  how an answer is drawn
   decoding.py         prompt to tokens, tokens to text, when to stop
   generation.py       base and tuned from one base in memory, streamed
   warm_up.py          the heavy libraries, imported in the background
 training/
+  stages.py           how many steps a plan takes, in which stages
   plan.py             from choices to a frozen plan, every mistake at once
   metrics.py          from events to curves and figures
   store.py            runs and events in SQLite
+  comparing.py        one technique beside the others, for the same model and rows
+  planner.py          what can be chosen together in a workspace
   checkpoints.py      sealed folders that are whole or not there
   sampling.py         the order in which rows are seen
   peak_memory.py      the most memory a run used at once
-  trainers.py         from an objective to TRL's trainer
+  plainly.py          the libraries' trainers without a few of their habits
+  classification.py   accuracy, F1, the confusion matrix
+  trainers.py         from an objective to its trainer
+  rewards.py          who judges the model's own answers: a rule or a reward model
+  proof.py            whether a run did what it says, from disk
   reporter.py         the trainer's callback: events, saves, Stop
   runner.py           the one function that trains
+  probe.py            one step of a plan, to see what it really takes
   queue.py            the one training thread of a process
 workspace.py          the one door for the screens and the command line
 __main__.py           the command line

@@ -87,7 +87,7 @@ METHODS: Mapping[TuningMethod, Method] = {
         "LLaMA-Adapter", ("adapter_len", "adapter_layers"), frozenset({"prefix"}), merges=False, teaches_facts=False
     ),
     TuningMethod.LOHA: Method("LoHa", _RANK, _BESIDE),
-    TuningMethod.LOKR: Method("LoKr", _RANK, _BESIDE),
+    TuningMethod.LOKR: Method("LoKr", _RANK, _BESIDE, teaches_facts=False),
     TuningMethod.OFT: Method("OFT", ("oft_block_size", "target_modules"), _BESIDE),
     TuningMethod.BOFT: Method("BOFT", ("boft_block_size", "target_modules"), _BESIDE),
     TuningMethod.HRA: Method("HRA", ("r", "target_modules"), _BESIDE),

@@ -35,7 +35,7 @@ LAYER_SECONDS = {"cpu": 0.0045, "cuda": 0.0025, "mps": 0.003}
 """What a step costs however small the model is: the trainer, and LoRA's many little matrices."""
 UNPACK_SECONDS = {"cpu": 0.01, "cuda": 0.0005, "mps": 0.01}
 """For unpacking a layer's 4-bit weights, in each pass."""
-TOKEN_SECONDS = {"cpu": 0.001, "cuda": 0.001, "mps": 0.001}
+TOKEN_SECONDS = {"cpu": 0.0015, "cuda": 0.001, "mps": 0.001}
 """For each layer and token of an answer, however many answers are written at once: tokens come one after the other."""
 ANSWER_SHARE = 0.5
 """How much of the longest allowed answer is used on average; the batch waits for its longest one."""

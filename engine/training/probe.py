@@ -1,4 +1,4 @@
-"""One step of a plan, on request, to see what it really takes: the longest rows, the real trainer, a folder that is thrown away.
+"""A step of a plan, on request, to see what it really takes: the longest rows, the real trainer, a folder that is thrown away.
 
 Knows how the runner builds a stage; writes nothing that is kept, and no run knows of it.
 """
@@ -39,6 +39,9 @@ from engine.training.runner import (
 from engine.training.stages import Stage, stages_of, whole
 from engine.types import HeldOut, Objective, Run, RunStatus, TrainingPlan
 
+STEPS = 2
+"""The optimizer's averages are made at the end of the first step; from the second on they are there beside everything else."""
+
 FEWEST_ROWS = 8
 """Rows that are tried even when a batch is smaller: a chain's reward model looks at so many pairs at once."""
 
@@ -48,12 +51,12 @@ ROWS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What one step took, beside what was predicted; both without the libraries, which are in memory already.
+    """What a step took, beside what was predicted; both without the libraries, which are in memory already.
 
     Attributes:
         measured_bytes: The most in use at once, above what the process held before: model, trainer and step.
         predicted_bytes: The plan's estimate of the same.
-        seconds: Of the step alone.
+        seconds: Of the last step alone.
     """
 
     measured_bytes: int
@@ -64,7 +67,7 @@ class ProbeResult:
 def probe(
     plan: TrainingPlan, runs_directory: Path, accelerator: Accelerator, *, threads: int | None = None
 ) -> ProbeResult:
-    """Make one optimizer step of the plan on its longest rows, and measure it.
+    """Make a step of the plan on its longest rows, and measure it.
 
     Args:
         plan: What would be trained; of a chain, its last stage is tried, with a reward model that knows nothing.
@@ -77,12 +80,12 @@ def probe(
         TuningError: When rows or model cannot be used.
     """
     with (
-        accelerator.hold("trying one step", wait=False),
+        accelerator.hold("trying a step", wait=False),
         tempfile.TemporaryDirectory(prefix="tmp.probe-", dir=runs_directory) as folder,
         _responsive(_threads_for(plan, threads)),
     ):
         run = Run("probe", "probe", RunStatus.RUNNING, plan, Path(folder), time.time())
-        return _tried(_one_step(plan, run), run)
+        return _tried(_cut_down(plan, run), run)
 
 
 def _tried(plan: TrainingPlan, run: Run) -> ProbeResult:
@@ -144,8 +147,8 @@ class _Clock(TrainerCallback):
         self.seconds = time.monotonic() - self._began
 
 
-def _one_step(plan: TrainingPlan, run: Run) -> TrainingPlan:
-    """Return the plan cut down to one step on its longest rows, with nothing to check against."""
+def _cut_down(plan: TrainingPlan, run: Run) -> TrainingPlan:
+    """Return the plan with its longest rows alone, as many as a step takes, and nothing to check against."""
     numbers = _longest(plan, run)
     path = run.directory / plan.dataset.parquet_path.name
     rows = pyarrow.Table.from_pylist(
@@ -154,7 +157,7 @@ def _one_step(plan: TrainingPlan, run: Run) -> TrainingPlan:
     pyarrow.parquet.write_table(rows, path)
     return replace(
         plan, dataset=replace(plan.dataset, parquet_path=path, rows=len(numbers)), held_out=HeldOut("none"),
-        hyperparameters={**plan.hyperparameters, "max_steps": 1},
+        hyperparameters={**plan.hyperparameters, "max_steps": STEPS},
     )  # fmt: skip
 
 

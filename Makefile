@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test setup lint starter examples corpus effects gpu-check
+.PHONY: app test setup lint starter examples corpus compat effects gpu-check
 .DEFAULT_GOAL := app
 
 $(VENV)/installed: pyproject.toml
@@ -35,6 +35,9 @@ examples: setup  ## write the bundled datasets again
 
 corpus: setup  ## inspect every file of a folder with a manifest.json: make corpus CORPUS=folder
 	$(BIN)/python benchmarks/corpus.py $(CORPUS) $(ARGS)
+
+compat: setup  ## train every allowed combination of method and objective for two steps (a quarter of an hour)
+	COMPAT_ALL=1 $(BIN)/python -m pytest tests/compat $(ARGS)
 
 gpu-check: setup  ## train every technique on an NVIDIA card and compare memory with what was predicted: writes benchmarks/gpu.md
 	$(BIN)/python benchmarks/gpu.py $(ARGS)

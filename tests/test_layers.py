@@ -15,9 +15,11 @@ ENGINE_FILES = sorted((ROOT / "engine").rglob("*.py"))
 SCREEN_FILES = sorted((ROOT / "ui").rglob("*.py"))
 HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "gradio", "bitsandbytes", "accelerate"}
 LIGHT_MODULES = (
-    "engine.types", "engine.errors", "engine.events", "engine.guide.techniques", "engine.guide.defaults",
-    "engine.guide.compatibility", "engine.guide.hyperparameters", "engine.training.store", "engine.training.metrics",
-    "engine.training.queue", "engine.workspace", "engine.__main__",
+    "engine.types", "engine.errors", "engine.events", "engine.guide.cards", "engine.guide.compatibility", "engine.guide.defaults",
+    "engine.guide.hyperparameters", "engine.guide.methods", "engine.guide.moving_parts", "engine.guide.objectives",
+    "engine.guide.rewards", "engine.guide.setting_values", "engine.guide.techniques", "engine.training.store",
+    "engine.training.metrics", "engine.training.planner", "engine.training.queue", "engine.training.stages", "engine.workspace",
+    "engine.__main__",
 )  # fmt: skip
 FLOORS = (
     "types",
@@ -91,6 +93,11 @@ def test_a_light_module_brings_no_heavy_library(module: str) -> None:
     code = f"import sys, {module}; print(sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_all_that_is_known_of_tuning_is_light() -> None:
+    guide = {name_of(path) for path in ENGINE_FILES if path.parent.name == "guide" and path.name != "__init__.py"}
+    assert guide <= set(LIGHT_MODULES) and len(guide) > 8
 
 
 def test_the_screens_are_built_without_torch() -> None:

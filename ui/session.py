@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 import gradio as gr
 
 from engine.errors import TuningError
-from engine.types import Dataset, Run, TrainingPlan
+from engine.types import Dataset, Run, TrainingPlan, Value
 from engine.workspace import Split, Workspace
 from ui.choices import Choices
 
@@ -28,16 +28,21 @@ class Session:
     status_bar: gr.HTML
 
 
+def arguments_of(choices: Choices) -> tuple[str, str, str, dict[str, Value], str | None, Split]:
+    """Return these choices as a workspace's plan takes them; a dataset must be among them."""
+    split = Split(choices.held_out_percent, choices.held_out_seed)
+    return (
+        choices.technique, str(choices.dataset), choices.model, choices.overrides, choices.held_out, split
+    )  # fmt: skip
+
+
 def planned(workspace: Workspace, choices: Choices) -> TrainingPlan:
     """Return the plan of these choices; a dataset must be among them.
 
     Raises:
         TuningError: With every reason why they cannot be trained.
     """
-    split = Split(choices.held_out_percent, choices.held_out_seed)
-    return workspace.plan(
-        choices.technique, str(choices.dataset), choices.model, choices.overrides, choices.held_out, split
-    )
+    return workspace.plan(*arguments_of(choices))
 
 
 def reason_against_start(workspace: Workspace, choices: Choices) -> str:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import gradio as gr
 
-from engine.errors import TuningError, UsageError
+from engine.errors import PlanError, TuningError, UsageError
 from engine.types import Hyperparameter, Value
-from engine.workspace import OPTION_TITLES, ComparedTechnique, TechniqueChoice, Workspace, idle_settings
+from engine.workspace import OPTION_TITLES, Change, ComparedTechnique, TechniqueChoice, Workspace, idle_settings
 from ui import technique_views as views
 from ui import words
 from ui.choices import Choices
 from ui.forms import FieldNotes, form, sent_settings, settings_form
 from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, TOKENIZING, panel, picked
-from ui.session import Session, planned
+from ui.session import Session, arguments_of, planned
 from ui.technique_table import CLOSE, comparison, comparison_table
 
 LONGEST_NAME = 1_000
@@ -332,14 +332,21 @@ def _wire_cost(workspace: Workspace, session: Session, parts: Parts) -> None:
     @guarded_with(lambda _: "")
     def measure(choices: Choices, event: gr.EventData) -> Iterator[object]:
         if picked(event) != views.MEASURE or choices.dataset is None:
-            raise UsageError("there is nothing to measure", next_step="Choose data first.")
+            yield gr.skip()
+            return
         yield views.measuring()
         try:
             yield views.measured(workspace.probe(planned(workspace, choices)))
         except TuningError as mistake:
             yield views.not_measured(mistake.sentence)
 
+    @guarded
+    def apply(choices: Choices, event: gr.EventData) -> object:
+        change = change_for(workspace, choices) if picked(event) == views.APPLY and choices.dataset else None
+        return with_change(choices, change) if change else gr.skip()
+
     parts.cost.pick(measure, session.choices, parts.measured, trigger_mode="once", **TOKENIZING)
+    parts.cost.pick(apply, session.choices, session.choices, **TOKENIZING)
 
 
 def compared_rows(workspace: Workspace, choices: Choices) -> Iterator[Updates]:
@@ -362,8 +369,24 @@ def cost_of(workspace: Workspace, choices: Choices) -> str:
         return views.no_cost_yet()
     try:
         plan = planned(workspace, choices)
+    except PlanError as error:
+        too_large = any(mistake.where == "memory" for mistake in error.mistakes)
+        return views.too_large(error, change_for(workspace, choices)) if too_large else views.mistakes(error)
     except TuningError as error:
         return views.mistakes(error)
-    hardware = workspace.hardware()
-    machine = hardware.host_memory_total_bytes if hardware.device == "cpu" else hardware.memory_total_bytes
-    return views.cost(plan, machine)
+    return views.cost(plan, workspace.fit(*arguments_of(choices)))
+
+
+def change_for(workspace: Workspace, choices: Choices) -> Change | None:
+    """Return the cheapest change after which these choices fit into memory."""
+    return workspace.cheapest_change(*arguments_of(choices))
+
+
+def with_change(choices: Choices, change: Change) -> Choices:
+    """Return the choices after a change that makes them fit."""
+    settings = {**choices.overrides, **change.settings}
+    if change.model:
+        choices = choices.with_model(change.model)
+    if change.technique != choices.technique:
+        choices = choices.with_technique(change.technique)
+    return choices.with_settings(settings)

@@ -15,7 +15,7 @@ from ui.markup import card, empty, opens, stats, term, text
 from ui.pictures import model_picture
 
 if TYPE_CHECKING:
-    from engine.workspace import DownloadProgress, ProbeResult, TechniqueChoice
+    from engine.workspace import Change, DownloadProgress, Fit, ProbeResult, TechniqueChoice
 
 FOLDED = "LoRA's kin"
 """The family that is folded: variants of one thing, of interest to few."""
@@ -32,6 +32,9 @@ NEEDED_ROWS: Mapping[DatasetType, str] = {
 
 MEASURE = "measure one step"
 """What the button that tries one step sends."""
+
+APPLY = "apply the change"
+"""What the button beside the cheapest change sends."""
 
 _GIVES: Mapping[Objective, str] = {Objective.CLASSIFICATION: "label", Objective.REWARD: "score"}
 
@@ -251,8 +254,8 @@ def no_estimate() -> str:
     )
 
 
-def cost(plan: TrainingPlan, memory_total_bytes: int) -> str:
-    """Return memory with its parts, time, steps, and how much of the model is trained."""
+def cost(plan: TrainingPlan, fit: Fit) -> str:
+    """Return memory with its parts and whether that fits, time, steps, and how much of the model is trained."""
     estimate = plan.estimate
     items = (
         ("Time", words.roughly_text(estimate.seconds), "Estimated for this machine; the first run measures it."),
@@ -266,7 +269,7 @@ def cost(plan: TrainingPlan, memory_total_bytes: int) -> str:
     says = f"{words.counted(rows, 'row')} for training, {held_out} to check with, on {plan.device.upper()} in {plan.dtype}."
     return card(
         f'<div class="cost-columns"><div>{stats(items, label="What it will cost")}<p class="help">{text(says)}</p></div>'
-        f"<div>{_memory(estimate.memory_parts, memory_total_bytes)}</div></div>"
+        f"<div>{_memory(estimate.memory_parts)}{_fit(fit)}</div></div>"
         f'<div class="cost-next">{opens("train", "Next: train", primary=True)}'
         f'<button type="button" class="button" data-pick="{MEASURE}" title="Makes one step on the longest rows and throws it away">Measure one step</button></div>',
         title="What it will cost",
@@ -295,7 +298,24 @@ def measured(result: ProbeResult) -> str:
     return card(f'{stats(items, label="Measured")}<p class="help">Memory was {says}.</p>', title="Measured")
 
 
-def _memory(parts: Mapping[str, int], machine: int) -> str:
+def _fit(fit: Fit) -> str:
+    tone = "pill-good" if fit.verdict == "fits" else "pill-warning"
+    word, _, rest = fit.sentence.partition(":")
+    return f'<p class="help fit"><span class="pill {tone}">{text(word)}</span> {text(rest.strip())}</p>'
+
+
+def too_large(error: TuningError, change: Change | None) -> str:
+    """Return why the choices do not fit into memory, and the cheapest change that makes them fit, one click away."""
+    if change is None:
+        return mistakes(error)
+    return mistakes(error) + card(
+        f'<p>{text(change.sentence)}</p><div class="cost-next"><button type="button" class="button primary" '
+        f'data-pick="{APPLY}">Apply this change</button></div>',
+        title="The cheapest change that fits",
+    )
+
+
+def _memory(parts: Mapping[str, int]) -> str:
     total = sum(parts.values())
     if not total:
         return ""
@@ -309,8 +329,7 @@ def _memory(parts: Mapping[str, int], machine: int) -> str:
         f"<span>{words.bytes_text(count)}</span></li>"
         for place, (name, meaning, _, count) in enumerate(known)
     )
-    fits = f"Fits: {words.share_text(total, machine)} of this machine's {words.bytes_text(machine)}." if machine else ""
-    return f'<h3>Memory, in parts</h3><div class="memory-bar" aria-hidden="true">{bar}</div><ul class="memory-parts">{lines}</ul><p class="help">{fits}</p>'
+    return f'<h3>Memory, in parts</h3><div class="memory-bar" aria-hidden="true">{bar}</div><ul class="memory-parts">{lines}</ul>'
 
 
 def mistakes(error: TuningError) -> str:

@@ -124,11 +124,7 @@ def tokenize_rows(
 
 
 def encoded_rows(
-    rows: Iterable[CanonicalRow],
-    dataset: Dataset,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    train_on: TrainOn = "answers",
+    rows: Iterable[CanonicalRow], dataset: Dataset, tokenizer: PreTrainedTokenizerBase, *, train_on: TrainOn = "answers"
 ) -> Iterator[Encoded]:
     """Yield every row's tokens, uncut, some hundred rows in memory at a time."""
     numbered = enumerate(rows, start=1)
@@ -154,6 +150,12 @@ def prompt_token_ids(messages: Sequence[Message], tokenizer: PreTrainedTokenizer
         marker = _Marker(messages, special)
         layout = marker.unmarked(_opened(marker.messages, tokenizer))
         layout = replace(_with_joints(layout, special), trained=())
+    return encode([layout], tokenizer)[0].token_ids
+
+
+def answered_token_ids(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the tokens of a conversation that ends with an answer, as a row that ends so is trained on."""
+    layout = _layout_of_turns(list(messages), len(messages) - 1, tokenizer, "this conversation")
     return encode([layout], tokenizer)[0].token_ids
 
 
@@ -220,13 +222,9 @@ def _conversation(row: CanonicalRow, dataset: Dataset) -> tuple[list[Message], i
 
 
 def lay_out(
-    row: CanonicalRow,
-    dataset: Dataset,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    train_on: TrainOn = "answers",
+    row: CanonicalRow, dataset: Dataset, tokenizer: PreTrainedTokenizerBase, *, train_on: TrainOn = "answers",
     place: str = "this row",
-) -> Layout:
+) -> Layout:  # fmt: skip
     """Return the text of a row, with the characters that carry loss.
 
     Args:
@@ -245,7 +243,12 @@ def _layout_of_answers(row: CanonicalRow, dataset: Dataset, tokenizer: PreTraine
     if conversation is None:
         text = str(row["text"]) + _end(tokenizer)
         return Layout(text, ((0, len(text)),), leading=True, raw=True)
-    messages, answers_from = conversation
+    return _layout_of_turns(*conversation, tokenizer, place)
+
+
+def _layout_of_turns(
+    messages: list[Message], answers_from: int, tokenizer: PreTrainedTokenizerBase, place: str
+) -> Layout:
     if not tokenizer.chat_template:
         return _plain_layout(messages, answers_from, tokenizer)
     special = control_tokens(tokenizer)

@@ -23,7 +23,7 @@ _ROWS = (
         source="LoRA paper, table 11 (arXiv 2106.09685); for small models: measured on the starter model",
     ),
     Hyperparameter(
-        "num_train_epochs", "Epochs", NUMBER, 3.0, low=0.01, high=1000, unit="passes over the rows",
+        "num_train_epochs", "Epochs", NUMBER, 3.0, low=1e-5, high=1000, unit="passes over the rows",
         help="How often every training row is seen. More passes learn harder and, with few rows, memorise.",
         source=_TRANSFORMERS,
     ),

@@ -20,10 +20,11 @@ from time import monotonic
 from typing import cast
 
 import torch
-from peft import PeftModel
+from peft import AdaptionPromptModel, PeftModel
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from engine.data.chat_format import answered_token_ids
 from engine.errors import ModelError, RunError
 from engine.guide.methods import METHODS
 from engine.models.accelerator import Accelerator
@@ -38,7 +39,7 @@ from engine.models.decoding import (
     stream,
 )
 from engine.models.generation_settings import GenerationSettings
-from engine.models.heads import answered_token_ids, head_outputs, said_of
+from engine.models.heads import head_outputs, said_of
 from engine.models.loading import end_token_ids, load_tokenizer, load_tuned
 from engine.models.tuned import Recipe
 from engine.types import Objective, PretrainedModel
@@ -100,8 +101,13 @@ class _Worn:
 
     def take_off(self) -> None:
         """Give the base back untouched; tokens put before the text never touched it."""
-        if self.recipe.shares_base and not METHODS[self.recipe.method].virtual_tokens:
-            cast(PeftModel, self.tuned).unload()
+        if not self.recipe.shares_base or METHODS[self.recipe.method].virtual_tokens:
+            return
+        adapter = cast(PeftModel, self.tuned).base_model
+        if isinstance(adapter, AdaptionPromptModel):  # it has no unload, and switched off it has put attention back
+            adapter.disable_adapter_layers()
+        else:
+            cast(BaseTuner, adapter).unload()
 
 
 class Voices:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from engine.data.chat_format import prompt_token_ids
 from engine.models.tuned import Recipe
 from engine.types import Objective
 
@@ -53,14 +52,3 @@ def said_of(scores: Sequence[float], recipe: Recipe, *, brief: bool = False) -> 
         return ordered[0][1]
     others = ", ".join(f"{label} {share:.0%}" for share, label in ordered[1:4])
     return f"{ordered[0][1]} ({ordered[0][0]:.0%})" + (f"\n\nThen: {others}" if others else "")
-
-
-def answered_token_ids(messages: Sequence[Mapping[str, str]], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return the tokens of a conversation that ends with an answer, in the form in which a reward model was trained."""
-    *question, answer = [dict(message) for message in messages]
-    ids = tokenizer(answer["content"], add_special_tokens=False)["input_ids"]
-    return [
-        *prompt_token_ids(question, tokenizer),
-        *ids,
-        *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []),
-    ]

@@ -17,8 +17,9 @@ from engine.guide.techniques import TECHNIQUES, setting_keys
 from engine.types import DatasetFormat, DatasetType, Objective, Technique, TuningMethod, Value
 
 TINY: Mapping[str, Value] = {
-    "max_steps": 2, "warmup_ratio": 0.0, "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 8, "max_length": 64,
-    "reward": "length", "reward_target_words": 4, "temperature": 2.0,
+    "max_steps": 2, "warmup_ratio": 0.0, "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 8,
+    "max_length": 64, "temperature": 2.0, "reward": "length", "reward_target_words": 4, "reward_pattern": "tea|coffee",
+    "label_smoothing": 0.1,
 }  # fmt: skip
 """Settings under which a cell trains in a second."""
 
@@ -81,8 +82,7 @@ class Cell:
     @property
     def settings(self) -> dict[str, Value]:
         """Everything that is set, of what the technique has under this method."""
-        chosen = {**TINY, **self.options, "tuning_method": self.method.value, "reward_pattern": "tea|coffee",
-                  "label_smoothing": 0.1}  # fmt: skip
+        chosen = {**TINY, **self.options, "tuning_method": self.method.value}
         keys = setting_keys(self.row, chosen)
         return {key: value for key, value in chosen.items() if key in keys}
 
@@ -95,7 +95,7 @@ class Cell:
     def combination(self) -> Combination:
         kind = next(kind for kind, names in FILES.items() if self.rows in names)
         shape = DatasetFormat.CONVERSATIONAL if self.rows == "messages" else DatasetFormat.STANDARD
-        return Combination(self.row, self.settings, kind, shape, family="llama", layers=3, device="cpu", dtype="float32")
+        return Combination(self.row, self.settings, kind, shape, family="llama", layers=4, device="cpu", dtype="float32")
 
     @property
     def pairs(self) -> set[tuple[str, str, str]]:

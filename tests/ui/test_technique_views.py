@@ -24,7 +24,9 @@ from engine.types import (
     TrainingPlan,
 )
 from engine.workspace import (
+    Change,
     ComparedTechnique,
+    Fit,
     TechniqueChoice,
     TrainableShare,
     Workspace,
@@ -66,7 +68,7 @@ DRAWN = {
     "card": views.guide(EVIL_TECHNIQUE, EVIL),
     "trained": views.trained(EVIL_TECHNIQUE, {"tuning_method": EVIL}, MODEL, TrainableShare(1, 2)),
     "table": comparison_table([row(EVIL_TECHNIQUE, misfit=EVIL), row(EVIL_TECHNIQUE, obstacle=EVIL)], EVIL, of=2),
-    "cost": views.cost(PLAN, 1000),
+    "cost": views.cost(PLAN, Fit("fits", 0.1, "Fits: about 1 GB of 10 GB will be needed.")),
     "mistakes": views.mistakes(PlanError([SettingError(EVIL, where=EVIL)])),
     "not measured": views.not_measured(EVIL),
     "picture": model_picture(["head"], meaning=EVIL, layers=4, gives=EVIL, quantised=True),
@@ -170,7 +172,9 @@ def test_the_table_tells_what_is_unknown_and_why() -> None:
 
 @pytest.mark.parametrize("part", ["quantisation", "reference", "generation", "reward_model"])
 def test_every_part_of_the_memory_has_a_name_for_people(part: str) -> None:
-    assert part not in views.cost(replace(PLAN, estimate=replace(PLAN.estimate, memory_parts={part: 5})), 10)
+    assert part not in views.cost(
+        replace(PLAN, estimate=replace(PLAN.estimate, memory_parts={part: 5})), Fit("tight", 0.9, "Tight: much.")
+    )
 
 
 def test_one_step_is_shown_beside_what_was_predicted() -> None:
@@ -237,3 +241,17 @@ def test_all_techniques_are_compared_for_a_model_and_its_rows(workspace: Workspa
     assert rows["dpo"].misfit and rows["dpo"].memory_bytes is None and rows["dpo"].trainable_parameters
     assert rows["full"].file_bytes > rows["lora"].file_bytes > rows["ia3"].file_bytes > 0
     assert not [key for key, each in rows.items() if each.obstacle]
+
+
+def test_what_does_not_fit_comes_with_a_change_one_click_away() -> None:
+    error = PlanError([SettingError("this does not fit in memory", where="memory")])
+    shown = views.too_large(error, Change("lora", {"max_length": 64}, "Halve the longest row; then 2 GB are needed."))
+    assert "Halve the longest row" in shown
+    assert f'data-pick="{views.APPLY}"' in shown
+    assert "data-pick" not in views.too_large(error, None)
+
+
+def test_a_change_that_is_applied_keeps_what_else_was_chosen() -> None:
+    chosen = Choices(dataset="a", technique="full", settings=(("seed", 3),))
+    lighter = tab_technique.with_change(chosen, Change("lora", {"max_length": 64}, "LoRA", ""))
+    assert (lighter.technique, lighter.dataset, lighter.overrides) == ("lora", "a", {"seed": 3, "max_length": 64})

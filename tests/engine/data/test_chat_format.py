@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from engine.data.chat_format import (
     IGNORED_LABEL,
+    answered_token_ids,
     prompt_messages,
     prompt_token_ids,
     reference,
@@ -264,3 +265,15 @@ def test_a_panic_in_a_tokenizer_becomes_a_sentence():
         raise panic("index out of bounds")
     with pytest.raises(KeyboardInterrupt), tokenizer_guard():
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("conversation", CONVERSATIONS)
+def test_a_conversation_that_ends_with_an_answer_has_the_tokens_that_such_a_row_is_trained_on(
+    make_tokenizer, template: str | None, conversation: str
+) -> None:
+    *question, answer = CONVERSATIONS[conversation]
+    tokenizer = make_tokenizer(template)
+    talk = replace(PAIRS, format=DatasetFormat.CONVERSATIONAL)
+    row = {"prompt": question, "completion": [answer]}
+    assert answered_token_ids([*question, answer], tokenizer) == list(render_row(row, talk, tokenizer, max_length=999).token_ids)

@@ -10,7 +10,7 @@ import pytest
 from engine.data.chat_format import prompt_token_ids, tokenize_rows
 from engine.data.dataset import read_rows
 from engine.data.training_rows import ROW_BUILDERS, RowsRequest, rows_for
-from engine.types import DatasetType, Objective
+from engine.types import Objective
 
 PAIRS = [Objective.DPO, Objective.REWARD, Objective.ORPO, Objective.SIMPO, Objective.CPO]
 ANSWERS = ("Behind the shop.", "Nowhere.", "You can park behind the shop.", "No.")
@@ -174,7 +174,7 @@ def test_liked_and_disliked_answers_alternate_also_when_the_file_is_sorted(thumb
     labels = [row["label"] for row in rows_for(Objective.KTO, thumbs(likes)).rows]
     rarer = labels.count(True) < labels.count(False)
     places = [place for place, label in enumerate(labels) if label is rarer]
-    gaps = [after - before for before, after in zip(places, places[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(places)]
     assert sorted(labels) == sorted(likes)
     assert max(gaps) - min(gaps) <= 1 and places[0] <= max(gaps)
 

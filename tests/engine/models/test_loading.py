@@ -11,7 +11,14 @@ from transformers import AutoModelForCausalLM
 
 from engine.errors import ModelError
 from engine.models.folder import describe_folder
-from engine.models.loading import load_base, load_tokenizer, load_tuned
+from engine.models.loading import (
+    Quantisation,
+    empty_model,
+    freeze_layers,
+    load_base,
+    load_tokenizer,
+    load_tuned,
+)
 
 
 @pytest.fixture
@@ -125,3 +132,67 @@ def test_the_starter_model_loads(request):
     model = describe_folder(starter, "starter")
     base = load_base(model, device="cpu", dtype="float32")
     assert base.num_parameters() == model.parameters
+
+
+def test_4_bit_weights_are_a_fraction_of_the_size_and_still_answer(tiny):
+    whole = load_base(tiny, device="cpu", dtype="float32")
+    packed = load_base(tiny, device="cpu", dtype="float32", quantisation=Quantisation())
+    layer, packed_layer = (model.model.layers[0].mlp.up_proj.weight for model in (whole, packed))
+    assert packed_layer.untyped_storage().nbytes() * 8 == layer.untyped_storage().nbytes()
+    assert packed.get_memory_footprint() < whole.get_memory_footprint()
+    assert bool(torch.isfinite(logits(packed)).all()) and not torch.equal(logits(packed), logits(whole))
+    output = packed.generate(torch.arange(5, 9)[None], max_new_tokens=4, do_sample=False, pad_token_id=0)
+    assert output.shape[1] > 4
+
+
+def test_4_bit_weights_are_the_same_each_time_and_differ_by_kind_of_number(tiny):
+    def answered(kind):
+        return logits(load_base(tiny, device="cpu", dtype="float32", quantisation=Quantisation(kind)))
+
+    assert torch.equal(answered("nf4"), answered("nf4")) and not torch.equal(answered("nf4"), answered("fp4"))
+
+
+@pytest.mark.parametrize("double", [True, False])
+def test_the_constants_of_4_bit_weights_are_rounded_only_when_that_is_asked_for(tiny, double):
+    packed = load_base(tiny, device="cpu", dtype="float32", quantisation=Quantisation("nf4", double))
+    assert packed.model.layers[0].mlp.up_proj.weight.quant_state.nested is double
+
+
+def test_a_head_has_the_outputs_it_is_asked_for_and_starts_the_same_each_time(tiny):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    first, second = (load_base(tiny, device="cpu", dtype="float32", outputs=("bad", "good", "fair")) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert first.config.id2label == {0: "bad", 1: "good", 2: "fair"} and first.score.weight.shape == (3, 32)
+    assert torch.equal(first.score.weight, second.score.weight) and float(first.score.weight.abs().max()) > 0
+
+
+def test_a_head_does_not_change_the_weights_below_it(tiny):
+    headed = load_base(tiny, device="cpu", dtype="float32", outputs=("reward",))
+    plain = load_base(tiny, device="cpu", dtype="float32")
+    theirs = dict(headed.model.named_parameters())
+    assert theirs and all(torch.equal(weight, theirs[name]) for name, weight in plain.model.named_parameters())
+
+
+def moving(model):
+    return {name for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+def test_kept_layers_and_the_embedding_below_them_do_not_move(tiny):
+    base = load_base(tiny, device="cpu", dtype="float32")
+    freeze_layers(base, 1)
+    assert moving(base) == {name for name, _ in base.named_parameters() if "layers.1." in name or name == "model.norm.weight"}
+
+
+def test_with_no_layer_kept_everything_moves_also_what_was_kept_before(tiny):
+    base = load_base(tiny, device="cpu", dtype="float32")
+    freeze_layers(base, 2)
+    freeze_layers(base, 0)
+    assert moving(base) == {name for name, _ in base.named_parameters()}
+
+
+def test_an_empty_model_is_as_large_as_the_loaded_one_and_takes_no_memory(tiny):
+    with torch.device("meta"):
+        empty = empty_model(tiny, labels=2)
+    assert empty.num_parameters() == load_base(tiny, device="cpu", dtype="float32", outputs=("a", "b")).num_parameters()
+    assert {weight.device.type for weight in empty.parameters()} == {"meta"}

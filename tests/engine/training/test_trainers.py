@@ -8,8 +8,8 @@ import torch
 from transformers import PreTrainedModel, Trainer
 
 from engine.data.chat_format import tokenize_rows
-from engine.models.adapters import peft_config
 from engine.data.training_rows import ROW_BUILDERS
+from engine.models.adapters import peft_config
 from engine.models.loading import load_base, load_tokenizer
 from engine.models.tuned import Recipe
 from engine.training.runner import split_rows

@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 
 from engine.data.chat_format import prompt_messages, reference
@@ -34,8 +35,27 @@ from engine.workspace import GenerationSettings, Workspace
 
 HERE = Path(__file__).parent
 RESULTS, TABLE = HERE / "effects.jsonl", HERE / "effects.md"
-POLITE = ("happy to help", "good question", "of course", "thank you for", "certainly", "i hope that helps", "let me know if you need")
-GUIDE = ("full", "lora", "qlora", "instruction", "prompt_tuning", "prefix_tuning", "p_tuning", "adapters", "rlhf", "dpo")
+POLITE = (
+    "happy to help",
+    "good question",
+    "of course",
+    "thank you for",
+    "certainly",
+    "i hope that helps",
+    "let me know if you need",
+)
+GUIDE = (
+    "full",
+    "lora",
+    "qlora",
+    "instruction",
+    "prompt_tuning",
+    "prefix_tuning",
+    "p_tuning",
+    "adapters",
+    "rlhf",
+    "dpo",
+)
 """The keys that the guide names: three seeds; their kin one."""
 
 Messages = list[dict[str, str]]
@@ -74,12 +94,20 @@ def exact(trial: Trial) -> Scores:
 def manner(trial: Trial) -> Scores:
     """Score an answer 1 when it has the manner of the references, whatever it says between: their first words and their last."""
     wanted = [(reference(row, trial.held_out) or "").strip() for row in read_rows(trial.held_out)]
-    opening, ending = os.path.commonprefix(wanted), os.path.commonprefix([text[::-1] for text in wanted])[::-1]
+    opening, ending = shared_start(wanted), shared_start([text[::-1] for text in wanted])[::-1]
     both = [trial.answers(arm) for arm in ("base", "tuned")]
     before, after = (
-        [float(text.startswith(opening.strip()) and text.endswith(ending.strip())) for text in answers] for answers in both
+        [float(text.startswith(opening.strip()) and text.endswith(ending.strip())) for text in answers]
+        for answers in both
     )
     return before, after
+
+
+def shared_start(texts: Sequence[str]) -> str:
+    """Return the letters with which all texts begin."""
+    return "".join(
+        letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*texts, strict=False))
+    )
 
 
 def preferred(trial: Trial) -> Scores:
@@ -104,7 +132,9 @@ def told_right(trial: Trial) -> Scores:
     """Return the share of labels or pairs told right at the first and at the last look at the held-out rows."""
     looks = [look.accuracy or 0.0 for look in trial.evaluations()]
     rows = trial.held_out.rows
-    before, after = ([1.0] * round(share * rows) + [0.0] * (rows - round(share * rows)) for share in (looks[0], looks[-1]))
+    before, after = (
+        [1.0] * round(share * rows) + [0.0] * (rows - round(share * rows)) for share in (looks[0], looks[-1])
+    )
     return before, after
 
 
@@ -139,7 +169,9 @@ def kept_facts(workspace: Workspace, run: str) -> tuple[float, float]:
 
     The questions are the held-out ones of the `preference` example; the right word is its curt answer.
     """
-    rows = [json.loads(line) for line in workspace.data.example("preference").held_out_path.read_text("utf-8").splitlines()]
+    rows = [
+        json.loads(line) for line in workspace.data.example("preference").held_out_path.read_text("utf-8").splitlines()
+    ]
     asked = [[{"role": "user", "content": row["prompt"]}] for row in rows]
     words = [row["rejected"].rstrip(".").lower() for row in rows]
     shares = []
@@ -270,7 +302,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--techniques", nargs="+", default=list(TECHNIQUES), choices=list(TECHNIQUES), metavar="KEY")
     parser.add_argument("--seeds", type=int, nargs="+")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="try other settings; nothing is kept")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="try other settings; nothing is kept"
+    )
     parser.add_argument("--again", action="store_true", help="measure also what was measured before")
     parser.add_argument("--write", action="store_true", help="write benchmarks/effects.md")
     arguments = parser.parse_args()

@@ -95,7 +95,9 @@ class Cell:
     def combination(self) -> Combination:
         kind = next(kind for kind, names in FILES.items() if self.rows in names)
         shape = DatasetFormat.CONVERSATIONAL if self.rows == "messages" else DatasetFormat.STANDARD
-        return Combination(self.row, self.settings, kind, shape, family="llama", layers=4, device="cpu", dtype="float32")
+        return Combination(
+            self.row, self.settings, kind, shape, family="llama", layers=4, device="cpu", dtype="float32"
+        )
 
     @property
     def pairs(self) -> set[tuple[str, str, str]]:
@@ -118,7 +120,12 @@ class Cell:
         return self.settings.get("reward", "length") == "length"
 
     def __str__(self) -> str:
-        words = [self.technique, self.method.value, self.rows, *(f"{key}={value}" for key, value in self.options.items())]
+        words = [
+            self.technique,
+            self.method.value,
+            self.rows,
+            *(f"{key}={value}" for key, value in self.options.items()),
+        ]
         return "-".join(words)
 
 

@@ -92,7 +92,10 @@ def test_the_base_arm_is_the_fresh_base_before_and_after_the_tuned_arm_was_heard
 ) -> None:
     run = run_of(kind)
     recipe, checkpoint, expected = recipe_of(run.plan), checkpoint_of(laboratory, run), fresh_base_says(run)
-    heard = [last(voices.answer(recipe, checkpoint, QUESTION, GREEDY, arms=arms)) for arms in (("base",), ("tuned",), ("base",))]
+    heard = [
+        last(voices.answer(recipe, checkpoint, QUESTION, GREEDY, arms=arms))
+        for arms in (("base",), ("tuned",), ("base",))
+    ]
     assert expected and heard[0]["base"].text == expected == heard[2]["base"].text
 
 
@@ -119,7 +122,17 @@ def test_which_arm_has_something_on_it_is_told_truly(
 def test_changing_from_one_kind_to_another_leaves_every_base_true(
     laboratory: Laboratory, run_of: Callable[[str], Run], voices: Voices
 ) -> None:
-    for kind in ("lora", "prompt_tuning", "pissa", "lora", "llama_adapter", "classification", "bottleneck", "prefix_tuning", "full"):
+    for kind in (
+        "lora",
+        "prompt_tuning",
+        "pissa",
+        "lora",
+        "llama_adapter",
+        "classification",
+        "bottleneck",
+        "prefix_tuning",
+        "full",
+    ):
         run = run_of(kind)
         heard = last(voices.answer(recipe_of(run.plan), checkpoint_of(laboratory, run), QUESTION, GREEDY))
         assert heard["base"].text == fresh_base_says(run), kind
@@ -133,7 +146,9 @@ def test_a_batch_of_questions_of_different_lengths_is_answered_as_they_are_one_b
     recipe, checkpoint = recipe_of(run_of(kind).plan), checkpoint_of(laboratory, run_of(kind))
     asked = ("Do you have tea?", "Hello! Please tell me, do you have any of the coffee?", "Milk?", "Do you have soup?")
     prompts = [[{"role": "user", "content": words}] for words in asked]
-    singly = [last(voices.answer(recipe, checkpoint, prompt, GREEDY, arms=("tuned",)))["tuned"].text for prompt in prompts]
+    singly = [
+        last(voices.answer(recipe, checkpoint, prompt, GREEDY, arms=("tuned",)))["tuned"].text for prompt in prompts
+    ]
     assert voices.answer_batch(recipe, checkpoint, prompts, GREEDY) == singly
     assert singly != voices.answer_batch(recipe, None, prompts, GREEDY)
 

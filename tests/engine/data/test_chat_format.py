@@ -276,4 +276,6 @@ def test_a_conversation_that_ends_with_an_answer_has_the_tokens_that_such_a_row_
     tokenizer = make_tokenizer(template)
     talk = replace(PAIRS, format=DatasetFormat.CONVERSATIONAL)
     row = {"prompt": question, "completion": [answer]}
-    assert answered_token_ids([*question, answer], tokenizer) == list(render_row(row, talk, tokenizer, max_length=999).token_ids)
+    assert answered_token_ids([*question, answer], tokenizer) == list(
+        render_row(row, talk, tokenizer, max_length=999).token_ids
+    )

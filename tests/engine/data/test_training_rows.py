@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -32,14 +33,19 @@ def request_of(tokenizer, inspect) -> Callable[..., RowsRequest]:
 
 @pytest.fixture
 def pairs(request_of) -> Callable[..., RowsRequest]:
-    rows = [{"prompt": f"{QUESTION} {number}", "chosen": ANSWERS[number], "rejected": ANSWERS[number - 1]} for number in range(4)]
+    rows = [
+        {"prompt": f"{QUESTION} {number}", "chosen": ANSWERS[number], "rejected": ANSWERS[number - 1]}
+        for number in range(4)
+    ]
     return lambda **more: request_of(rows, **more)
 
 
 @pytest.fixture
 def thumbs(request_of) -> Callable[..., RowsRequest]:
     def make(likes: list[bool], **more: object) -> RowsRequest:
-        rows = [{"prompt": QUESTION, "completion": f"Answer {number}.", "label": like} for number, like in enumerate(likes)]
+        rows = [
+            {"prompt": QUESTION, "completion": f"Answer {number}.", "label": like} for number, like in enumerate(likes)
+        ]
         return request_of(rows, **more)
 
     return make
@@ -152,7 +158,9 @@ def test_long_pairs_are_cut_at_the_longest_row_and_counted(pairs, objective: Obj
 
 
 @pytest.mark.parametrize("objective", [*PAIRS, Objective.KTO])
-def test_rows_whose_answer_would_be_cut_away_whole_are_left_out_and_counted(pairs, thumbs, objective: Objective) -> None:
+def test_rows_whose_answer_would_be_cut_away_whole_are_left_out_and_counted(
+    pairs, thumbs, objective: Objective
+) -> None:
     request = thumbs([True, False], max_length=4) if objective is Objective.KTO else pairs(max_length=4)
     found = rows_for(objective, request)
     assert found.rows == [] and found.dropped == len(request.rows) > 0

@@ -15,7 +15,9 @@ from engine.guide.techniques import TECHNIQUES
 from engine.types import Hyperparameter, Objective, PretrainedModel, Technique, TuningMethod
 
 SIZES = (1_000_000, 135_000_000, 500_000_000, 8_000_000_000)
-CHOICES = [(technique, method) for technique in TECHNIQUES.values() for method in technique.methods or (technique.method,)]
+CHOICES = [
+    (technique, method) for technique in TECHNIQUES.values() for method in technique.methods or (technique.method,)
+]
 
 
 def model(parameters: int) -> PretrainedModel:
@@ -74,19 +76,30 @@ def test_between_two_measured_sizes_the_rate_lies_on_a_line_in_the_logarithms() 
 
 @pytest.mark.parametrize(
     ("rows", "steps", "passes"),
-    [(10, 150, MOST_EPOCHS), (400, 150, 3.0), (240, 150, 5.0), (16_000, 150, 3.0), (16_008, 150, 1.0), (10**6, 150, 1.0)],
+    [
+        (10, 150, MOST_EPOCHS),
+        (400, 150, 3.0),
+        (240, 150, 5.0),
+        (16_000, 150, 3.0),
+        (16_008, 150, 1.0),
+        (10**6, 150, 1.0),
+    ],
 )
 def test_rows_are_seen_as_often_as_makes_enough_steps(rows: int, steps: int, passes: float) -> None:
     assert epochs(rows, 8, steps) == passes
 
 
-@pytest.mark.parametrize(("answers", "passes"), [(0, 1.0), (80, MOST_EPOCHS), (960, 1.0), (9600, 0.1), (10**6, 0.00096)])
+@pytest.mark.parametrize(
+    ("answers", "passes"), [(0, 1.0), (80, MOST_EPOCHS), (960, 1.0), (9600, 0.1), (10**6, 0.00096)]
+)
 def test_where_the_model_answers_itself_only_enough_steps_are_made(answers: int, passes: float) -> None:
     assert epochs(answers, 32, 30, few=False) == passes
 
 
 def test_a_method_brings_its_own_settings_and_takes_the_others_along() -> None:
-    lora, prefix = (resolved(TECHNIQUES["dpo"], method, SIZES[0]) for method in (TuningMethod.LORA, TuningMethod.PREFIX_TUNING))
+    lora, prefix = (
+        resolved(TECHNIQUES["dpo"], method, SIZES[0]) for method in (TuningMethod.LORA, TuningMethod.PREFIX_TUNING)
+    )
     assert "lora_rank" in lora and "lora_rank" not in prefix and "num_virtual_tokens" in prefix
     assert lora["beta"].default == prefix["beta"].default
 

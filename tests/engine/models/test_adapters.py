@@ -56,9 +56,9 @@ SECOND_CHOICES = (
 def test_the_count_follows_the_settings_as_peft_s_own_does(tiny, method, changed):
     values = defaults_of(method, tiny, **changed)
     assert trainable_parameters(method, values, tiny) == counted_by_peft(method, values, tiny)
-    assert trainable_parameters(method, values, tiny) != trainable_parameters(method, defaults_of(method, tiny), tiny) or (
-        method is TuningMethod.PROMPT_TUNING
-    )
+    assert trainable_parameters(method, values, tiny) != trainable_parameters(
+        method, defaults_of(method, tiny), tiny
+    ) or (method is TuningMethod.PROMPT_TUNING)
 
 
 def test_qlora_trains_as_many_numbers_as_lora(tiny):

@@ -65,7 +65,9 @@ def test_the_base_arm_says_what_the_untouched_base_says(voices, tiny, checkpoint
 
 def test_the_adapter_is_measured_off_for_the_base_and_on_for_the_tuned(voices, tiny, checkpoint):
     for _ in range(2):
-        active = {(chunk.arm, chunk.adapter_active) for chunk in voices.answer(Recipe(tiny), checkpoint, QUESTION, GREEDY)}
+        active = {
+            (chunk.arm, chunk.adapter_active) for chunk in voices.answer(Recipe(tiny), checkpoint, QUESTION, GREEDY)
+        }
         assert active == {("base", False), ("tuned", True)}
 
 
@@ -191,7 +193,9 @@ def test_one_base_is_kept_and_checkpoints_are_changed_on_it(voices, tiny, checkp
 def test_a_batch_says_what_single_answers_say(voices, tiny, checkpoint):
     prompts = [[{"role": "user", "content": "the cat sat " * times}] for times in (1, 4, 2, 3)]
     for path, arm in ((None, "base"), (checkpoint, "tuned")):
-        singly = [last(voices.answer(Recipe(tiny), checkpoint, prompt, GREEDY, arms=(arm,)))[arm].text for prompt in prompts]
+        singly = [
+            last(voices.answer(Recipe(tiny), checkpoint, prompt, GREEDY, arms=(arm,)))[arm].text for prompt in prompts
+        ]
         assert voices.answer_batch(Recipe(tiny), path, prompts, GREEDY) == singly
 
 

@@ -181,7 +181,9 @@ def moving(model):
 def test_kept_layers_and_the_embedding_below_them_do_not_move(tiny):
     base = load_base(tiny, device="cpu", dtype="float32")
     freeze_layers(base, 1)
-    assert moving(base) == {name for name, _ in base.named_parameters() if "layers.1." in name or name == "model.norm.weight"}
+    assert moving(base) == {
+        name for name, _ in base.named_parameters() if "layers.1." in name or name == "model.norm.weight"
+    }
 
 
 def test_with_no_layer_kept_everything_moves_also_what_was_kept_before(tiny):

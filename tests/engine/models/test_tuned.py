@@ -29,7 +29,9 @@ def plan_of(tiny, tmp_path):
     """A plan by hand of a technique, with only the settings that decide how it is loaded."""
 
     def make(technique: str, labels: tuple[str, ...] = (), **values: object) -> TrainingPlan:
-        rows = Dataset("ab", "rows", tmp_path, tmp_path, 9, DatasetType.PROMPT_COMPLETION, DatasetFormat.STANDARD, "x", ())
+        rows = Dataset(
+            "ab", "rows", tmp_path, tmp_path, 9, DatasetType.PROMPT_COMPLETION, DatasetFormat.STANDARD, "x", ()
+        )
         return TrainingPlan(
             technique, tiny, rows, HeldOut("none"), values, "cpu", "float32", Estimate(1, {}, 1.0, 1, 1, 1), labels
         )  # type: ignore[arg-type]

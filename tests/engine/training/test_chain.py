@@ -91,7 +91,9 @@ def test_held_out_pairs_and_then_held_out_questions_are_looked_at(laboratory: La
 
 
 @pytest.mark.parametrize("left_by", ["chain", "judge"])
-def test_a_reward_model_is_reused_by_the_next_run(laboratory: Laboratory, left_by: str, request: pytest.FixtureRequest) -> None:
+def test_a_reward_model_is_reused_by_the_next_run(
+    laboratory: Laboratory, left_by: str, request: pytest.FixtureRequest
+) -> None:
     source: Run = request.getfixturevalue(left_by)
     run = laboratory.train(POLICY, reward_run=source.id)
     rewards = [step.reward for step in of_kind(laboratory, run, "StepLogged")]
@@ -99,7 +101,9 @@ def test_a_reward_model_is_reused_by_the_next_run(laboratory: Laboratory, left_b
     assert all(reward != int(reward) for reward in rewards)  # a model's reward, none of a rule's tidy shares
 
 
-def test_the_newest_run_that_left_a_reward_model_is_filled_in(laboratory: Laboratory, chain: Run, judge: Run, plain: Run) -> None:
+def test_the_newest_run_that_left_a_reward_model_is_filled_in(
+    laboratory: Laboratory, chain: Run, judge: Run, plain: Run
+) -> None:
     rows = {row.key: row.default for row in laboratory.workspace.hyperparameters("grpo", "starter")}
     newest = next(run.id for run in laboratory.workspace.runs() if run.id in {chain.id, judge.id})
     assert rows["reward_run"] == newest
@@ -134,7 +138,7 @@ def test_a_reward_model_of_another_model_is_refused(laboratory: Laboratory, judg
 
 
 def test_a_reward_model_that_is_not_named_is_refused_by_the_plan(laboratory: Laboratory) -> None:
-    with pytest.raises(PlanError, match="(?i)no run of a reward model is named"):
+    with pytest.raises(PlanError, match=r"(?i)no run of a reward model is named"):
         laboratory.plan(POLICY, reward_run=" ")
 
 

@@ -24,7 +24,9 @@ def test_the_matrix_counts_what_was_said_of_each_true_label() -> None:
 
 def test_figures_are_those_worked_out_by_hand() -> None:
     figures = label_figures(EvalPrediction(scores_of(SAID, 3), TRUTH), 3)
-    assert figures["accuracy"] == pytest.approx(0.6) and figures["f1"] == pytest.approx(BY_HAND) == pytest.approx(11 / 18)
+    assert figures["accuracy"] == pytest.approx(0.6) and figures["f1"] == pytest.approx(BY_HAND) == pytest.approx(
+        11 / 18
+    )
     assert figures["confusion"] == [[2, 1, 1], [1, 2, 0], [1, 0, 2]]
 
 

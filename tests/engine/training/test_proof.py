@@ -101,7 +101,9 @@ def test_a_base_that_is_not_the_untouched_one_is_noticed(plan_with: NewPlan, tra
 def test_a_result_that_cannot_be_loaded_again_is_a_warning_and_not_a_failure(
     plan_with: NewPlan, train_and_hear: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.training.runner.prove", lambda *_: (_ for _ in ()).throw(RuntimeError("no memory left")))
+    monkeypatch.setattr(
+        "engine.training.runner.prove", lambda *_: (_ for _ in ()).throw(RuntimeError("no memory left"))
+    )
     heard = train_and_hear(plan_with("lora", max_steps=2))
     assert not heard.of(RunProved) and heard.of(RunFinished)
     assert any("no memory left" in getattr(event, "message", "") for event in heard.events)

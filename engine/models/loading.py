@@ -27,7 +27,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from engine.errors import ModelError
 from engine.models.bottleneck import register_bottleneck
@@ -98,7 +98,8 @@ def load_base(
         ModelError: When it is not on this disk, is damaged, is of an unknown kind or does not fit into memory.
     """
     path = _local_path(model)
-    disable_progress_bar()  # transformers draws one for every load, on every terminal that started a window
+    disable_progress_bar()  # transformers draws one for every load, on every terminal that started a window,
+    set_verbosity_error()  # and reports that a new head is new; what is missing otherwise is refused below
     with LOAD_LOCK, _speaking_plainly(path, "the model cannot be loaded"):
         config = _clean_config(path)
         if outputs:

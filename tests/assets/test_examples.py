@@ -11,6 +11,8 @@ import pytest
 from shop_facts import FACTS, OTHER_THINGS
 from world import rows
 
+from engine.guide.techniques import TECHNIQUES
+
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 INDEX = json.loads((EXAMPLES / "index.json").read_text(encoding="utf-8"))
 KEYS = [entry["key"] for entry in INDEX]
@@ -23,27 +25,6 @@ FIELDS = {
     "preference": {"prompt", "chosen", "rejected"},
     "thumbs": {"prompt", "completion", "label"},
     "prompts": {"prompt"},
-}
-TECHNIQUES = {
-    "full",
-    "lora",
-    "qlora",
-    "instruction",
-    "prompt_tuning",
-    "prefix_tuning",
-    "p_tuning",
-    "adapters",
-    "dora",
-    "ia3",
-    "dpo",
-    "kto",
-    "orpo",
-    "simpo",
-    "reward_model",
-    "rloo",
-    "grpo",
-    "rlhf",
-    "classification",
 }
 
 
@@ -89,7 +70,7 @@ def test_the_index_holds_every_promised_example() -> None:
 def test_an_entry_is_complete(entry: dict[str, object]) -> None:
     assert all(entry[field] for field in ("title", "lesson", "dataset_type", "shape", "techniques", "kept_question"))
     assert 3 <= len(entry["preset_questions"]) <= 6
-    assert set(entry["techniques"]) <= TECHNIQUES
+    assert set(entry["techniques"]) <= set(TECHNIQUES)
     assert set(entry["settings"]) <= set(entry["techniques"])
 
 

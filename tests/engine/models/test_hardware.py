@@ -1,5 +1,6 @@
 import json
 import stat
+import sys
 from dataclasses import fields
 
 import psutil
@@ -17,6 +18,12 @@ def no_hub(monkeypatch):
     monkeypatch.setattr("engine.hub_files.hub_answers", lambda: False)
 
 
+@pytest.fixture
+def without_torch(monkeypatch):
+    """As it is until somebody needed torch."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+
 def test_every_figure_of_the_host_is_plausible(tmp_path):
     found = host_hardware(tmp_path / "not" / "made" / "yet")
     assert 0 < found.memory_free_bytes <= found.memory_total_bytes
@@ -25,7 +32,7 @@ def test_every_figure_of_the_host_is_plausible(tmp_path):
     assert all(value is not None and value != "" for value in (getattr(found, row.name) for row in fields(found)))
 
 
-def test_a_graphics_card_is_known_without_torch(tmp_path, monkeypatch):
+def test_a_graphics_card_is_known_without_torch(tmp_path, monkeypatch, without_torch):
     program = tmp_path / "nvidia-smi"
     program.write_text(NVIDIA_SMI)
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -35,8 +42,17 @@ def test_a_graphics_card_is_known_without_torch(tmp_path, monkeypatch):
     assert found.memory_total_bytes == 143_771 * 2**20 > found.memory_free_bytes
 
 
+def test_once_torch_is_there_it_is_believed_and_not_the_driver(tmp_path, monkeypatch):
+    """A torch for the CPU does not use a card that is there."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(NVIDIA_SMI)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert torch.cuda.is_available() or host_hardware(tmp_path).device != "cuda"
+
+
 @pytest.mark.parametrize("answer", ["exit 9", "echo nonsense", "echo", "echo a, b, c, d"])
-def test_a_broken_driver_counts_as_no_card(tmp_path, monkeypatch, answer):
+def test_a_broken_driver_counts_as_no_card(tmp_path, monkeypatch, without_torch, answer):
     program = tmp_path / "nvidia-smi"
     program.write_text(f"#!/bin/sh\n{answer}\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)

@@ -288,6 +288,9 @@ engine that the window uses; held-out rows, which training never saw, are answer
 the techniques that the guide names, one for their kin; "after" gives every seed. Machine: {cores} cores, no GPU; Python {python},
 torch {torch}, transformers {transformers}, peft {peft}, trl {trl}, bitsandbytes {bitsandbytes}.
 
+Seconds are of whole runs, loading, checks and proof included; most were read while up to five other programs shared the two cores,
+so they bound what a quiet machine takes (LoRA there: 12 to 20 s, RLOO 30 s).
+
 Metrics: `exact` the answer equals its reference; `manner` it opens and closes as the references do; `preferred` it is courteous, as
 the better answers of the pairs are; `rewarded` the mean of the rule that was rewarded; `told_right` labels or pairs told right;
 `less_surprised` the mean chance of the right next token. "Gain at least" is the lower end of the 95 % interval of the gain, the

@@ -32,8 +32,8 @@ LEARNING_RATES: Mapping[TuningMethod, Points] = {
     _M.IA3: ((3e6, 2e-2), (135e6, 1e-2), (1e9, 5e-3)), _M.LLAMA_ADAPTER: ((3e6, 5e-2), (135e6, 2e-2), (1e9, 9e-3)),
     _M.LOHA: ((3e6, 1e-2), (135e6, 2e-3), (1e9, 1e-3)), _M.LOKR: ((3e6, 1e-2), (135e6, 2e-3), (1e9, 1e-3)),
     _M.OFT: ((3e6, 3e-3), (135e6, 1e-3), (1e9, 4e-4)), _M.BOFT: ((3e6, 1e-2), (135e6, 1e-3), (1e9, 4e-4)),
-    _M.HRA: ((3e6, 5e-3), (135e6, 2e-3), (1e9, 5e-4)), _M.VERA: ((3e6, 2e-2), (135e6, 1e-2), (1e9, 4e-3)),
-    _M.RANDLORA: ((3e6, 2e-3), (135e6, 2e-3), (1e9, 1e-3)), _M.FOURIERFT: ((3e6, 3e-2), (135e6, 1e-2), (1e9, 3e-3)),
+    _M.HRA: ((3e6, 1e-2), (135e6, 2e-3), (1e9, 5e-4)), _M.VERA: ((3e6, 2e-2), (135e6, 1e-2), (1e9, 4e-3)),
+    _M.RANDLORA: ((3e6, 2e-3), (135e6, 2e-3), (1e9, 1e-3)), _M.FOURIERFT: ((3e6, 5e-2), (135e6, 1e-2), (1e9, 3e-3)),
     _M.LN_TUNING: ((3e6, 1e-2), (135e6, 5e-3), (1e9, 1e-3)), _M.MISS: _LIKE_LORA, _M.ROAD: ((3e6, 2e-2), (135e6, 5e-3), (1e9, 1e-3)),
     _M.DELORA: ((3e6, 3e-3), (135e6, 3e-3), (1e9, 1e-3)), _M.SHIRA: _LIKE_LORA,
 }  # fmt: skip

@@ -53,10 +53,10 @@ class _Device:
 
 def host_hardware(directory: Path) -> Hardware:
     """Describe the machine without importing torch; until somebody did, a graphics card is known only when nvidia-smi answers."""
-    imported = (
-        getattr(sys.modules.get("torch"), "cuda", None) is not None
-    )  # a torch for the CPU does not use a card that is there
-    return _hardware(directory, _ask_torch() if imported else _ask_nvidia_smi())
+    torch = sys.modules.get("torch")
+    # Asking it while another thread imports it would wait for that, for seconds, and a torch for the CPU uses no card that is there.
+    is_ready = torch is not None and not getattr(torch.__spec__, "_initializing", False)
+    return _hardware(directory, _ask_torch() if is_ready else _ask_nvidia_smi())
 
 
 def detect_hardware(directory: Path) -> Hardware:

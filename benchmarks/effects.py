@@ -31,7 +31,7 @@ from engine.events import EvaluationLogged, RunProved
 from engine.guide.rewards import REWARD_FUNCTIONS, RewardSettings
 from engine.guide.techniques import TECHNIQUES
 from engine.types import Dataset, Run
-from engine.workspace import GenerationSettings, Workspace
+from engine.workspace import GenerationSettings, PlanChoices, Workspace
 
 HERE = Path(__file__).parent
 RESULTS, TABLE = HERE / "effects.jsonl", HERE / "effects.md"
@@ -197,7 +197,9 @@ def _measured(
 ) -> dict[str, object]:
     inspection = workspace.data.inspect_example(aim.example)
     assert inspection.dataset
-    plan = workspace.plan(technique, inspection.dataset.fingerprint, "starter", {"seed": str(seed), **settings})
+    plan = workspace.plan(
+        PlanChoices(technique, inspection.dataset.fingerprint, "starter", {"seed": str(seed), **settings})
+    )
     started = time.perf_counter()
     run = workspace.train(plan)
     seconds = time.perf_counter() - started

@@ -38,7 +38,7 @@ from engine.guide.objectives import OBJECTIVES
 from engine.guide.techniques import TECHNIQUES
 from engine.models.hardware import GIBIBYTE, host_hardware
 from engine.types import DatasetType, Objective, Run, RunStatus, Technique, TrainingPlan, Value
-from engine.workspace import ASSETS, Workspace
+from engine.workspace import ASSETS, PlanChoices, Workspace
 
 Record = dict[str, object]
 
@@ -198,7 +198,9 @@ def train_one(technique: Technique, shape: Shape, steps: int, folder: Path) -> R
         rows.write_text("".join(json.dumps(row) + "\n" for row in long_rows(example_for(technique))), encoding="utf-8")
         dataset = workspace.data.inspect(rows).dataset
         assert dataset is not None
-        plan = workspace.plan(technique.key, dataset.fingerprint, str(model), settings_for(technique, steps))
+        plan = workspace.plan(
+            PlanChoices(technique.key, dataset.fingerprint, str(model), settings_for(technique, steps))
+        )
         run = workspace.train(plan)
         return {**_predicted(plan), **_seen(workspace, run), **_card_bytes()}
     except TuningError as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from engine.data.chat_format import prompt_messages, reference
 from engine.data.dataset import read_rows
-from engine.workspace import GenerationSettings, Workspace
+from engine.workspace import GenerationSettings, PlanChoices, Workspace
 
 
 def measure(workspace: Workspace, example: str, technique: str, seed: int) -> dict[str, object]:
@@ -24,7 +24,7 @@ def measure(workspace: Workspace, example: str, technique: str, seed: int) -> di
     inspection = workspace.data.inspect_example(example)
     assert inspection.dataset is not None
     started = time.perf_counter()
-    plan = workspace.plan(technique, inspection.dataset.fingerprint, "starter", {"seed": seed})
+    plan = workspace.plan(PlanChoices(technique, inspection.dataset.fingerprint, "starter", {"seed": seed}))
     run = workspace.train(plan)
     seconds = time.perf_counter() - started
     kept = plan.held_out.dataset

@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.workspace import ASSETS, Workspace
+from engine.workspace import ASSETS, PlanChoices, Workspace
 
 TECHNIQUES = ("lora", "full", "qlora", "prompt_tuning", "dpo", "kto", "orpo", "grpo", "classification")
 WORDS = ("the", "shop", "opens", "at", "nine", "and", "closes", "when", "rain", "comes", "over", "green", "hills")
@@ -78,9 +78,9 @@ def measure(technique: str, model: str, batch: int, length: int, settings: Mappi
         assert dataset is not None
         chosen = str(random_llama(Path(folder) / "30M")) if model == "30M" else model
         wanted = {"per_device_train_batch_size": batch, "max_length": length, **settings}
-        plan = workspace.plan(technique, dataset.fingerprint, chosen, wanted)
+        plan = workspace.plan(PlanChoices(technique, dataset.fingerprint, chosen, wanted))
         small = {**wanted, "per_device_train_batch_size": 8, "max_length": 32 if technique != "grpo" else length}
-        workspace.probe(workspace.plan(technique, dataset.fingerprint, chosen, small))
+        workspace.probe(workspace.plan(PlanChoices(technique, dataset.fingerprint, chosen, small)))
         found = workspace.probe(plan)
         workspace.close()
     return {

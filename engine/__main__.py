@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TextIO
 from engine.errors import DataError, PlanError, TuningError, UsageError
 from engine.training.plan import read_plan
 from engine.types import Technique, Value
-from engine.workspace import GenerationSettings, Workspace
+from engine.workspace import GenerationSettings, PlanChoices, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +108,7 @@ def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
     if mistakes:
         raise PlanError(mistakes + workspace.mistakes_without_data(arguments.technique, arguments.model, settings))
     held_out = files[1] if len(files) > 1 else None
-    made = workspace.plan(arguments.technique, files[0], arguments.model, settings, held_out)
+    made = workspace.plan(PlanChoices(arguments.technique, files[0], arguments.model, settings, held_out))
     answer = made.to_json()
     if arguments.out:
         try:

@@ -31,7 +31,7 @@ from engine.data.column_facts import ColumnFacts
 from engine.data.dataset import ALL_ROWS, RowsOrder, RowsPage, RowsView
 from engine.data.derivations import Derivation, derivations_of
 from engine.data.examples import Example, load_examples
-from engine.data.held_out import DEFAULT_SPLIT, Split
+from engine.data.held_out import Split
 from engine.data.inspection import Inspection, Progress
 from engine.data.intake import Cancelled
 from engine.data.library import Library
@@ -55,7 +55,7 @@ from engine.models.hardware import Hardware, host_hardware
 from engine.models.warm_up import WarmUp
 from engine.training.comparing import ComparedTechnique, TrainableShare
 from engine.training.metrics import SeriesDelta, series_delta, summary
-from engine.training.planner import Planner
+from engine.training.planner import PlanChoices, Planner
 from engine.training.queue import Queue
 from engine.training.stages import Stage, stages_of_plan
 from engine.training.store import Store, this_process
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_ROWS", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "Cancelled", "Change", "ColumnFacts", "ComparedTechnique",
     "DatasetStatistics", "Derivation", "Example", "Fit", "GenerationSettings", "Inspection", "LengthEffect", "Meaning",
-    "Method", "Preview", "Problem", "Progress", "RowsOrder", "RowsPage", "RowsView", "SeriesDelta", "Severity",
+    "Method", "PlanChoices", "Preview", "Problem", "Progress", "RowsOrder", "RowsPage", "RowsView", "SeriesDelta", "Severity",
     "Side", "Split", "Stage", "TechniqueChoice", "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray",
     "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of", "moving_parts", "stages_of_plan",
 ]  # fmt: skip
@@ -223,38 +223,24 @@ class Workspace:
 
     # --- plans and runs ------------------------------------------------------------------------------------------
 
-    def plan(
-        self,
-        technique: str,
-        dataset: str,
-        model: str,
-        settings: Mapping[str, Value],
-        held_out: str | None = None,
-        split: Split = DEFAULT_SPLIT,
-    ) -> TrainingPlan:
+    def plan(self, choices: PlanChoices) -> TrainingPlan:
         """Check the choices and work out what they will cost; see `Planner`.
 
         Raises:
             PlanError: With every mistake at once.
         """
         self._libraries.wait()
-        return self._planner.plan(technique, dataset, model, settings, held_out, split)
+        return self._planner.plan(choices)
 
-    def fit(
-        self, technique: str, dataset: str, model: str, settings: Mapping[str, Value], held_out: str | None = None,
-        split: Split = DEFAULT_SPLIT,
-    ) -> Fit:  # fmt: skip
+    def fit(self, choices: PlanChoices) -> Fit:
         """Say whether the choices fit into memory; see `Planner`."""
         self._libraries.wait()
-        return self._planner.fit(technique, dataset, model, settings, held_out, split)
+        return self._planner.fit(choices)
 
-    def cheapest_change(
-        self, technique: str, dataset: str, model: str, settings: Mapping[str, Value], held_out: str | None = None,
-        split: Split = DEFAULT_SPLIT,
-    ) -> Change | None:  # fmt: skip
+    def cheapest_change(self, choices: PlanChoices) -> Change | None:
         """Return the cheapest change after which the choices fit into memory; None when they do, or when none is enough."""
         self._libraries.wait()
-        return self._planner.cheapest_change(technique, dataset, model, settings, held_out, split)
+        return self._planner.cheapest_change(choices)
 
     def probe(self, plan: TrainingPlan) -> ProbeResult:
         """Make one step of the plan on its longest rows, and return what it took; see `engine.training.probe`."""

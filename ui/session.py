@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 import gradio as gr
 
 from engine.errors import TuningError
-from engine.types import Dataset, Run, TrainingPlan, Value
-from engine.workspace import Split, Workspace
+from engine.types import Dataset, Run, TrainingPlan
+from engine.workspace import PlanChoices, Split, Workspace
 from ui.choices import Choices
 
 FILLED_IN_BY_THE_PLAN = ("eval_steps",)
@@ -28,12 +28,12 @@ class Session:
     status_bar: gr.HTML
 
 
-def arguments_of(choices: Choices) -> tuple[str, str, str, dict[str, Value], str | None, Split]:
-    """Return these choices as a workspace's plan takes them; a dataset must be among them."""
+def plan_choices(choices: Choices) -> PlanChoices:
+    """Return what of these choices a plan is made of; a dataset must be among them."""
     split = Split(choices.held_out_percent, choices.held_out_seed)
-    return (
+    return PlanChoices(
         choices.technique, str(choices.dataset), choices.model, choices.overrides, choices.held_out, split
-    )  # fmt: skip
+    )
 
 
 def planned(workspace: Workspace, choices: Choices) -> TrainingPlan:
@@ -42,7 +42,7 @@ def planned(workspace: Workspace, choices: Choices) -> TrainingPlan:
     Raises:
         TuningError: With every reason why they cannot be trained.
     """
-    return workspace.plan(*arguments_of(choices))
+    return workspace.plan(plan_choices(choices))
 
 
 def reason_against_start(workspace: Workspace, choices: Choices) -> str:

@@ -18,7 +18,7 @@ from ui.choices import Choices
 from ui.forms import FieldNotes, form, sent_settings, settings_form
 from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, TOKENIZING, panel, picked
-from ui.session import Session, arguments_of, planned
+from ui.session import Session, plan_choices, planned
 from ui.technique_table import CLOSE, comparison, comparison_table
 
 LONGEST_NAME = 1_000
@@ -374,12 +374,12 @@ def cost_of(workspace: Workspace, choices: Choices) -> str:
         return views.too_large(error, change_for(workspace, choices)) if too_large else views.mistakes(error)
     except TuningError as error:
         return views.mistakes(error)
-    return views.cost(plan, workspace.fit(*arguments_of(choices)))
+    return views.cost(plan, workspace.fit(plan_choices(choices)))
 
 
 def change_for(workspace: Workspace, choices: Choices) -> Change | None:
     """Return the cheapest change after which these choices fit into memory."""
-    return workspace.cheapest_change(*arguments_of(choices))
+    return workspace.cheapest_change(plan_choices(choices))
 
 
 def with_change(choices: Choices, change: Change) -> Choices:

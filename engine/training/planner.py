@@ -7,7 +7,7 @@ The knowledge stands in `engine.guide`; here it meets the models, rows, runs and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,27 @@ from engine.types import (
 
 if TYPE_CHECKING:
     from engine.training.plan import PlanRequest
+
+
+@dataclass(frozen=True)
+class PlanChoices:
+    """What a person chose.
+
+    Attributes:
+        technique: Its key.
+        dataset: The fingerprint of an inspected dataset.
+        model: `starter`, a local folder or a hub id.
+        settings: Only what differs from the defaults.
+        held_out: The fingerprint of a dataset to check against; otherwise the example's own rows or a split.
+        split: How many rows to hold out of the dataset when there are no others.
+    """
+
+    technique: str
+    dataset: str
+    model: str
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    held_out: str | None = None
+    split: Split = DEFAULT_SPLIT
 
 
 class Planner:
@@ -121,7 +142,7 @@ class Planner:
             share, plan, obstacle = None, None, "" if choice.available else choice.reason
             try:
                 share = self.trainable_share(technique.key, model, {}, dataset)
-                plan = None if misfit or obstacle else self.plan(technique.key, dataset, model, {})
+                plan = None if misfit or obstacle else self.plan(PlanChoices(technique.key, dataset, model))
             except TuningError as mistake:
                 obstacle = obstacle or mistake.sentence
             yield compared(technique, described, share, plan, misfit=misfit, obstacle=obstacle)
@@ -187,73 +208,44 @@ class Planner:
             host_hardware(self._directory).device,
         )  # fmt: skip
 
-    def plan(
-        self,
-        technique: str,
-        dataset: str,
-        model: str,
-        settings: Mapping[str, Value],
-        held_out: str | None = None,
-        split: Split = DEFAULT_SPLIT,
-    ) -> TrainingPlan:
+    def plan(self, choices: PlanChoices) -> TrainingPlan:
         """Check the choices and work out what they will cost.
-
-        Args:
-            technique: Its key.
-            dataset: The fingerprint of an inspected dataset.
-            model: `starter`, a local folder or a hub id.
-            settings: Only what differs from the defaults.
-            held_out: The fingerprint of a dataset to check against; otherwise the example's own rows or a split.
-            split: How many rows to hold out of the dataset when there are no others.
 
         Raises:
             PlanError: With every mistake at once.
         """
         from engine.training.plan import make_plan
 
-        return make_plan(self._request(technique, dataset, model, settings, held_out, split))
+        return make_plan(self._request(choices))
 
-    def fit(
-        self,
-        technique: str,
-        dataset: str,
-        model: str,
-        settings: Mapping[str, Value],
-        held_out: str | None = None,
-        split: Split = DEFAULT_SPLIT,
-    ) -> Fit:
+    def fit(self, choices: PlanChoices) -> Fit:
         """Say whether the choices of a plan fit into memory; asked as `plan` is, and raises as it does, but not for memory."""
         from engine.training.plan import priced
 
-        request = self._request(technique, dataset, model, settings, held_out, split)
+        request = self._request(choices)
         return fit_of(priced(request).estimate.memory_total_bytes, request.hardware)
 
-    def cheapest_change(
-        self,
-        technique: str,
-        dataset: str,
-        model: str,
-        settings: Mapping[str, Value],
-        held_out: str | None = None,
-        split: Split = DEFAULT_SPLIT,
-    ) -> Change | None:
+    def cheapest_change(self, choices: PlanChoices) -> Change | None:
         """Return the cheapest change after which the choices of a plan fit; None when they do, or when none is enough."""
         from engine.training.plan import lighter_choice, priced
 
-        request = self._request(technique, dataset, model, settings, held_out, split)
+        request = self._request(choices)
         return lighter_choice(request, priced(request))
 
-    def _request(
-        self, technique: str, dataset: str, model: str, settings: Mapping[str, Value], held_out: str | None, split: Split
-    ) -> PlanRequest:  # fmt: skip
+    def _request(self, choices: PlanChoices) -> PlanRequest:
         from engine.models.hardware import detect_hardware
         from engine.training.plan import PlanRequest
 
+        technique, dataset, model, settings = choices.technique, choices.dataset, choices.model, choices.settings
         early = self.mistakes_without_data(technique, model, settings)
         if any(not isinstance(mistake, SettingError) for mistake in early):
             raise PlanError(early)
         described, rows = self._catalog.resolve(model), self._library.dataset(dataset)
-        kept = HeldOut("file", self._library.dataset(held_out)) if held_out else self._library.held_out(dataset, split)
+        kept = (
+            HeldOut("file", self._library.dataset(choices.held_out))
+            if choices.held_out
+            else self._library.held_out(dataset, choices.split)
+        )
         defaults = self.hyperparameters(technique, model, dataset, settings)
         counted = self._counted(dataset, described, settings, defaults)
         return PlanRequest(

@@ -29,12 +29,12 @@ from engine.training import checkpoints
 from engine.training.peak_memory import PeakMemory, give_freed_memory_back
 from engine.training.runner import (
     REWARD_MODEL,
-    _build,
-    _responsive,
-    _sentence_of,
-    _threads_for,
-    _tokenised,
     release_memory,
+    responsive,
+    sentence_of,
+    threads_for,
+    tokenised_rows,
+    trainer_of_stage,
 )
 from engine.training.stages import Stage, stages_of, whole
 from engine.types import HeldOut, Objective, Run, RunStatus, TrainingPlan
@@ -82,7 +82,7 @@ def probe(
     with (
         accelerator.hold("trying a step", wait=False),
         tempfile.TemporaryDirectory(prefix="tmp.probe-", dir=runs_directory) as folder,
-        _responsive(_threads_for(plan, threads)),
+        responsive(threads_for(plan, threads)),
     ):
         run = Run("probe", "probe", RunStatus.RUNNING, plan, Path(folder), time.time())
         return _tried(_cut_down(plan, run), run)
@@ -94,7 +94,7 @@ def _tried(plan: TrainingPlan, run: Run) -> ProbeResult:
     try:
         return _measured(plan, run)
     except (MemoryError, RuntimeError, OSError, SafetensorError) as error:
-        failure = _sentence_of(error, plan, run)
+        failure = sentence_of(error, plan, run)
         if failure is None:
             raise
     finally:
@@ -109,7 +109,7 @@ def _measured(plan: TrainingPlan, run: Run) -> ProbeResult:
     release_memory()
     give_freed_memory_back()
     memory, clock = PeakMemory(), _Clock()
-    trainer, parts = _build(plan, run, stages[-1], _unheard, True)
+    trainer, parts = trainer_of_stage(plan, run, stages[-1], _unheard, True)
     trainer.add_callback(clock)
     trainer.train()
     measured = memory.growth_bytes
@@ -123,7 +123,7 @@ def _leave_reward_model(plan: TrainingPlan, run: Run, stages: Sequence[Stage]) -
     """Give the second stage of a chain the reward model that it asks: one of the right size that has learnt nothing."""
     if len(stages) < 2:
         return
-    trainer, parts = _build(plan, run, stages[0], _unheard, False)
+    trainer, parts = trainer_of_stage(plan, run, stages[0], _unheard, False)
     trainer.save_model(str(run.directory / REWARD_MODEL))
     del trainer, parts
 
@@ -179,7 +179,7 @@ def _longest(plan: TrainingPlan, run: Run) -> list[int]:
             read_rows(plan.dataset, order[start : start + ROWS_AT_ONCE]),
             strict=True,
         )
-        if _tokenised([row], plan.dataset, plan, stage, tokenizer, run, _unheard)
+        if tokenised_rows([row], plan.dataset, plan, stage, tokenizer, run, _unheard)
     )
     return list(islice(usable, _rows_of_a_step(plan))) or order[:1]
 

@@ -83,7 +83,7 @@ def train(
     try:
         with accelerator.hold(f"training {run.name or run.id}", cancelled=should_stop):
             held = True
-            with _responsive(_threads_for(plan, threads)):
+            with responsive(threads_for(plan, threads)):
                 _train_and_release(plan, run, emit, should_stop)
     except RunError:
         if held or not should_stop():
@@ -107,7 +107,7 @@ def _train_and_release(plan: TrainingPlan, run: Run, emit: Emit, should_stop: Ca
     try:
         _train_held(plan, run, emit, should_stop)
     except (MemoryError, RuntimeError, OSError, SafetensorError) as error:
-        failure = _sentence_of(error, plan, run)
+        failure = sentence_of(error, plan, run)
         if failure is None:
             raise
     finally:
@@ -165,7 +165,7 @@ def _train_stage(
     plan: TrainingPlan, run: Run, stage: Stage, emit: Emit, reporter: Reporter, should_stop: Callable[[], bool], last: bool
 ) -> Proof | None:  # fmt: skip
     """Train one stage, keep what the next one needs, and prove what the last one made."""
-    trainer, parts = _build(plan, run, stage, emit, last)
+    trainer, parts = trainer_of_stage(plan, run, stage, emit, last)
     trainer.add_callback(reporter)
     before = fingerprint(trainer.model)
     if should_stop():
@@ -202,14 +202,16 @@ def _prepare_folder(plan: TrainingPlan, run: Run) -> None:
     (run.directory / "plan.json").write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
 
 
-def _build(plan: TrainingPlan, run: Run, stage: Stage, emit: Emit, last: bool) -> tuple[Trainer, TrainerParts]:
+def trainer_of_stage(
+    plan: TrainingPlan, run: Run, stage: Stage, emit: Emit, last: bool
+) -> tuple[Trainer, TrainerParts]:
     """Read and tokenise the rows, load the model, and put both into the objective's trainer."""
     tokenizer = load_tokenizer(plan.model)
     training_rows, held_out_rows = split_rows(plan)
     if OBJECTIVES[stage.objective].generates:
         held_out_rows = held_out_rows[:MOST_QUESTIONS_CHECKED]
-    rows = _tokenised(training_rows, plan.dataset, plan, stage, tokenizer, run, emit)
-    held_out = _tokenised(held_out_rows, plan.held_out.dataset or plan.dataset, plan, stage, tokenizer, run, emit)
+    rows = tokenised_rows(training_rows, plan.dataset, plan, stage, tokenizer, run, emit)
+    held_out = tokenised_rows(held_out_rows, plan.held_out.dataset or plan.dataset, plan, stage, tokenizer, run, emit)
     if not rows:
         raise DataError(
             "no training row has a token to learn from", where=plan.dataset.name,
@@ -251,10 +253,11 @@ def split_rows(plan: TrainingPlan) -> tuple[list[CanonicalRow], list[CanonicalRo
     return read_rows(plan.dataset, training if kept else None), held_out
 
 
-def _tokenised(
+def tokenised_rows(
     rows: list[CanonicalRow], dataset: Dataset, plan: TrainingPlan, stage: Stage, tokenizer: PreTrainedTokenizerBase,
     run: Run, emit: Emit,
 ) -> Sequence[Row]:  # fmt: skip
+    """Return what the stage's trainer reads of these rows; rows that teach nothing are left out, and that is said."""
     if not rows:
         return []
     values = plan.hyperparameters
@@ -286,12 +289,13 @@ LEFT_OUT_BECAUSE = {
 }
 
 
-def _threads_for(plan: TrainingPlan, threads: int | None) -> int | None:
+def threads_for(plan: TrainingPlan, threads: int | None) -> int | None:
+    """Return the CPU threads that torch should use; None leaves them as they are."""
     return 1 if plan.device == "cpu" and plan.model.parameters <= ONE_THREAD_PARAMETERS else threads
 
 
 @contextmanager
-def _responsive(threads: int | None) -> Iterator[None]:
+def responsive(threads: int | None) -> Iterator[None]:
     """Let the screen breathe while training, and put everything back afterwards.
 
     The libraries alone are half a million objects, and each full collection (accelerate asks for one when a run begins, we do
@@ -309,7 +313,7 @@ def _responsive(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(torch_threads)
 
 
-def _sentence_of(error: BaseException, plan: TrainingPlan, run: Run) -> RunError | None:
+def sentence_of(error: BaseException, plan: TrainingPlan, run: Run) -> RunError | None:
     """Return what to tell a person of a full memory or disk; None of anything else."""
     said = str(error)
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in said for word in MEMORY_WORDS):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from engine.types import Run, TrainingPlan, Value
-from engine.workspace import Workspace
+from engine.workspace import PlanChoices, Workspace
 from tests.compat.cells import Cell
 
 THINGS = ("tea", "coffee", "milk", "water", "bread", "soup", "cake", "rice", "salt", "honey", "apples", "plums", "fish",
@@ -43,7 +43,9 @@ class Laboratory:
         return self._fingerprints[name]
 
     def plan(self, cell: Cell, **more: Value) -> TrainingPlan:
-        return self.workspace.plan(cell.technique, self.rows(cell.rows), "starter", {**cell.settings, **more})
+        return self.workspace.plan(
+            PlanChoices(cell.technique, self.rows(cell.rows), "starter", {**cell.settings, **more})
+        )
 
     def train(self, cell: Cell, **more: Value) -> Run:
         return self.workspace.train(self.plan(cell, **more))

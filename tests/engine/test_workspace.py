@@ -13,7 +13,7 @@ import pytest
 from engine.errors import DataError, PlanError, RunError, UsageError
 from engine.events import RunStopped, StepLogged
 from engine.types import DatasetType, RunStatus, TrainingPlan
-from engine.workspace import Workspace
+from engine.workspace import PlanChoices, Workspace
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 def shop_plan(workspace: Workspace, **settings: int) -> TrainingPlan:
     dataset = workspace.data.inspect_example("shop").dataset
     assert dataset
-    return workspace.plan("lora", dataset.fingerprint, "starter", settings)
+    return workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", settings))
 
 
 def wait_for(condition: object, seconds: float = 120) -> None:
@@ -42,7 +42,7 @@ def test_every_technique_of_an_example_plans_with_its_defaults(workspace: Worksp
         dataset = workspace.data.inspect_example(example.key).dataset
         assert dataset and dataset.dataset_type == example.dataset_type
         for technique in example.techniques:
-            plan = workspace.plan(technique, dataset.fingerprint, "starter", {})
+            plan = workspace.plan(PlanChoices(technique, dataset.fingerprint, "starter", {}))
             planned += 1
             assert plan.held_out.source == "example"
     assert planned >= 6
@@ -61,7 +61,7 @@ def test_a_file_of_ones_own_is_split_in_the_same_way_each_time(workspace: Worksp
     file.write_text("".join(json.dumps({"prompt": f"q{n}", "completion": f"a{n}"}) + "\n" for n in range(40)))
     dataset = workspace.data.inspect(file).dataset
     assert dataset
-    first, second = (workspace.plan("lora", dataset.fingerprint, "starter", {}).held_out for _ in range(2))
+    first, second = (workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {})).held_out for _ in range(2))
     assert first == second
     assert (first.source, first.rows) == ("split", 4)
 
@@ -72,7 +72,7 @@ def test_rows_that_the_technique_cannot_learn_from_are_refused_in_words(workspac
     assert dataset
     assert "better and a worse" in str(workspace.reason_against("lora", dataset.fingerprint))
     with pytest.raises(PlanError, match="better and a worse"):
-        workspace.plan("lora", dataset.fingerprint, "starter", {})
+        workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {}))
 
 
 @pytest.mark.parametrize("name", ["", "..", "../../etc", "0" * 64, "x" * 64])

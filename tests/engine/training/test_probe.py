@@ -15,7 +15,7 @@ from engine.models.accelerator import Accelerator
 from engine.models.hardware import Hardware
 from engine.training.probe import probe
 from engine.types import TrainingPlan
-from engine.workspace import Workspace
+from engine.workspace import PlanChoices, Workspace
 
 EXAMPLES = {
     "dpo": "preference",
@@ -38,7 +38,7 @@ def plan_for(workspace: Workspace) -> Callable[..., TrainingPlan]:
     def make(technique: str, **settings: object) -> TrainingPlan:
         dataset = workspace.data.inspect_example(EXAMPLES.get(technique, "polite")).dataset
         assert dataset
-        return workspace.plan(technique, dataset.fingerprint, "starter", settings)  # type: ignore[arg-type]
+        return workspace.plan(PlanChoices(technique, dataset.fingerprint, "starter", settings))  # type: ignore[arg-type]
 
     return make
 
@@ -61,7 +61,9 @@ def test_a_larger_batch_takes_more(workspace: Workspace, plan_for: Callable[...,
     dataset = workspace.data.inspect(path).dataset
     assert dataset
     small, large = (
-        workspace.probe(workspace.plan("lora", dataset.fingerprint, "starter", {"per_device_train_batch_size": rows}))
+        workspace.probe(
+            workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {"per_device_train_batch_size": rows}))
+        )
         for rows in (2, 12)
     )
     assert large.measured_bytes > small.measured_bytes + 50 * 2**20
@@ -101,8 +103,8 @@ def small_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_what_fits_says_so_and_needs_no_change(workspace: Workspace) -> None:
     dataset = workspace.data.inspect_example("polite").dataset
     assert dataset
-    assert workspace.fit("lora", dataset.fingerprint, "starter", {}).verdict == "fits"
-    assert workspace.cheapest_change("lora", dataset.fingerprint, "starter", {}) is None
+    assert workspace.fit(PlanChoices("lora", dataset.fingerprint, "starter", {})).verdict == "fits"
+    assert workspace.cheapest_change(PlanChoices("lora", dataset.fingerprint, "starter", {})) is None
 
 
 @pytest.mark.parametrize(
@@ -120,15 +122,17 @@ def test_the_cheapest_change_is_named_in_the_refusal_and_its_plan_fits(
 ) -> None:
     dataset = workspace.data.inspect_example(EXAMPLES.get(technique, "polite")).dataset
     assert dataset
-    needed = workspace.plan(technique, dataset.fingerprint, "starter", settings).estimate.memory_total_bytes
+    needed = workspace.plan(
+        PlanChoices(technique, dataset.fingerprint, "starter", settings)
+    ).estimate.memory_total_bytes
     small_machine(int(needed * 0.99))
-    assert workspace.fit(technique, dataset.fingerprint, "starter", settings).verdict == "does_not_fit"
-    change = workspace.cheapest_change(technique, dataset.fingerprint, "starter", settings)
+    assert workspace.fit(PlanChoices(technique, dataset.fingerprint, "starter", settings)).verdict == "does_not_fit"
+    change = workspace.cheapest_change(PlanChoices(technique, dataset.fingerprint, "starter", settings))
     assert change
     with pytest.raises(PlanError) as refused:
-        workspace.plan(technique, dataset.fingerprint, "starter", settings)
+        workspace.plan(PlanChoices(technique, dataset.fingerprint, "starter", settings))
     assert refused.value.next_step == change.sentence
-    workspace.plan(change.technique, dataset.fingerprint, "starter", {**settings, **change.settings})
+    workspace.plan(PlanChoices(change.technique, dataset.fingerprint, "starter", {**settings, **change.settings}))
 
 
 def test_where_nothing_helps_the_refusal_says_so(workspace: Workspace, small_machine: Callable[[int], None]) -> None:
@@ -136,4 +140,4 @@ def test_where_nothing_helps_the_refusal_says_so(workspace: Workspace, small_mac
     assert dataset
     small_machine(2**20)
     with pytest.raises(PlanError, match="smaller model"):
-        workspace.plan("lora", dataset.fingerprint, "starter", {})
+        workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {}))

@@ -27,7 +27,7 @@ from engine.events import (
 from engine.models.accelerator import Accelerator
 from engine.models.loading import load_base, load_tokenizer, load_tuned
 from engine.training import checkpoints
-from engine.training.runner import _sentence_of, split_rows, train
+from engine.training.runner import sentence_of, split_rows, train
 from engine.types import Run, RunStatus, TrainingPlan
 
 NewPlan = Callable[..., TrainingPlan]
@@ -238,7 +238,7 @@ def test_a_full_memory_and_a_full_disk_are_told_in_a_sentence(
     tiny_plan: NewPlan, tmp_path: Path, error: Exception, what: str | None
 ) -> None:
     plan = tiny_plan()
-    told = _sentence_of(error, plan, Run("r", "r", RunStatus.RUNNING, plan, tmp_path, 0.0))
+    told = sentence_of(error, plan, Run("r", "r", RunStatus.RUNNING, plan, tmp_path, 0.0))
     assert told is None if what is None else told and what in told.what and told.next_step
 
 

@@ -96,6 +96,12 @@ training/
   runner.py           the one function that trains
   probe.py            one step of a plan, to see what it really takes
   queue.py            the one training thread of a process
+results/
+  hosted_formats.py   rows as the JSON of hosted providers, and what they must keep to
+  hosted_providers.py the hosted providers, their formats and limits, dated
+  hosted_prices.py    what tuning at a hosted provider costs, from a table that can be corrected
+  hosted_writing.py   rows into a provider's files, checked one by one
+  hosted.py           export of a dataset for a hosted provider
 workspace.py          the one door for the screens and the command line
 __main__.py           the command line
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from engine.types import Dataset, DatasetFormat, HeldOut
 from engine.workspace import Progress, Severity, Verdict
 from ui import words
-from ui.markup import card, empty, pill, sentence, stats, term, text
+from ui.markup import card, empty, in_guide, pill, sentence, starts_here, stats, term, text
 
 if TYPE_CHECKING:
     from engine.workspace import Derivation, DownloadProgress, Example, Inspection, Problem, TokenProfile
@@ -63,7 +63,8 @@ def no_dataset() -> str:
         "Fine-tuning shows a model many examples of what you want. Choose one of the lessons on the left, or drop a file of your "
         "own: every row is one example. Luthier reads it, says what it found, and shows what the model will really see, "
         "before anything is trained.",
-        f'<dl class="shapes">{rows}</dl>',
+        f'<dl class="shapes">{rows}</dl><p class="start-here">Overwhelmed? {starts_here("Start here", quiet=True)} with the tea house and '
+        f"LoRA, or read {in_guide('what-fine-tuning-is', 'what fine-tuning is')}.</p>",
     )
 
 

@@ -15,7 +15,7 @@ import gradio as gr
 
 from engine.types import Hyperparameter, HyperparameterKind, Value
 from ui import words
-from ui.markup import text
+from ui.markup import explains, text
 
 _nonce = count(1)
 
@@ -175,21 +175,22 @@ def _way_back(row: Hyperparameter, notes: FieldNotes) -> str:
 
 def _labelled(row: Hyperparameter, value: Value, shared: str, notes: FieldNotes) -> str:
     source = f' title="Source: {text(row.source)}"' if row.source else ""
-    label = f'<label for="setting-{text(row.key)}"{source}>{text(row.title)}</label>'
+    label = f'<label for="setting-{text(row.key)}"{source}>{text(row.title)}</label>{explains(row.key, row.title)}'
+    above = f'<div class="label-row">{label}</div>'
     titles = notes.titles.get(row.key, {})
     match row.kind:
         case HyperparameterKind.BOOLEAN:
             checked = "checked" if _shown(value) == "true" else ""
             return f'<div class="switch"><input type="checkbox" {shared} {checked}>{label}</div>'
         case HyperparameterKind.CHOICE:
-            return f'{label}<div class="control">{_list(row, row.choices, value, shared, notes)}</div>'
+            return f'{above}<div class="control">{_list(row, row.choices, value, shared, notes)}</div>'
         case HyperparameterKind.INTEGER | HyperparameterKind.NUMBER:
-            return f'{label}<div class="control">{_number(row, value, shared)}</div>'
+            return f'{above}<div class="control">{_number(row, value, shared)}</div>'
         case HyperparameterKind.TEXT if titles:
             options = tuple(dict.fromkeys((*titles, str(value or ""))))
-            return f'{label}<div class="control">{_list(row, options, value, shared, notes)}</div>'
+            return f'{above}<div class="control">{_list(row, options, value, shared, notes)}</div>'
         case HyperparameterKind.TEXT:
-            return f'{label}<div class="control"><input type="text" value="{text(_shown(value))}" {shared}></div>'
+            return f'{above}<div class="control"><input type="text" value="{text(_shown(value))}" {shared}></div>'
     raise AssertionError(row.kind)
 
 

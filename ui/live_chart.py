@@ -15,7 +15,7 @@ from pathlib import Path
 import gradio as gr
 
 from ui.charts import CHARTS, Chart
-from ui.markup import term, text
+from ui.markup import explains, term, text
 from ui.run_reading import Reading
 from ui.words import UNKNOWN
 
@@ -159,8 +159,8 @@ def _panel(chart: Chart) -> str:
         for series in chart.series
     )
     return (
-        f'<section class="card chart" hidden><header class="card-head"><h2>{text(chart.title)}'
-        f' <span class="muted">{text(chart.unit)}</span></h2><span class="legends">{names}</span></header>'
+        f'<section class="card chart" hidden><header class="card-head"><div class="titled"><h2>{text(chart.title)}'
+        f' <span class="muted">{text(chart.unit)}</span></h2>{explains(chart.key, chart.title)}</div><span class="legends">{names}</span></header>'
         f'<p class="help">{text(chart.meaning)}</p><div class="plot" data-chart="{chart.key}" role="img" '
         f'aria-label="{text(chart.title)}: no points yet" data-points="0"></div></section>'
     )

@@ -56,3 +56,23 @@ def mistake(message: str, *, title: str = "This does not work yet") -> str:
 def opens(tab: str, words: str, *, primary: bool = False) -> str:
     """Return a button that opens another tab."""
     return f'<button type="button" class="button {"primary" if primary else ""}" data-open="{text(tab)}">{text(words)}</button>'
+
+
+def explains(key: str, word: str) -> str:
+    """Return a small button that opens the guide at the text called `key`; `word` is what stands beside it."""
+    return (
+        f'<button type="button" class="explains" data-term="{text(key)}" aria-label="Explain {text(word)}" title="Explain {text(word)}">'
+        '<span aria-hidden="true">?</span></button>'
+    )
+
+
+def in_guide(key: str, words: str) -> str:
+    """Return words that open the guide at the text called `key`."""
+    return f'<button type="button" class="button link" data-term="{text(key)}">{text(words)}</button>'
+
+
+def starts_here(words: str = "Choose the example and LoRA", *, quiet: bool = False) -> str:
+    """Return the button that chooses the shop example and LoRA on the starter model, for people who do not know where to begin."""
+    return (
+        f'<button type="button" class="button {"link" if quiet else "primary"}" data-start-here>{text(words)}</button>'
+    )

@@ -1,4 +1,4 @@
-"""The window: title bar, the way, four tabs, status bar; and what the page needs besides (theme, styles, scripts).
+"""The window: title bar, the way, four tabs, status bar, guide; and what the page needs besides (theme, styles, scripts).
 
 Knows the order of the tabs and nothing of what is on them. Opens no port and makes no folder; `app.py` does.
 """
@@ -15,6 +15,7 @@ from engine.workspace import Workspace
 from ui import tab_compare, tab_data, tab_technique, tab_train, words
 from ui.choices import Choices
 from ui.guard import guarded
+from ui.guide_panel import guide_panel
 from ui.panel import QUIET, panel
 from ui.session import Session, reason_against_start, restored, run_on_view, to_remember
 from ui.status_bar import status_bar
@@ -31,8 +32,8 @@ TABS = (
 )
 """The tabs in order; Alt+1 to Alt+4 open them."""
 
-STYLES = ("luthier.css", "gradio.css", "tabs.css", "runs.css")
-SCRIPTS = ("luthier.js", "live_chart.js")
+STYLES = ("luthier.css", "gradio.css", "tabs.css", "runs.css", "guide.css")
+SCRIPTS = ("luthier.js", "live_chart.js", "guide.js")
 
 
 def build_app(workspace: Workspace) -> gr.Blocks:
@@ -46,6 +47,7 @@ def build_app(workspace: Workspace) -> gr.Blocks:
             for key, title, build in TABS:
                 with gr.Tab(title, id=key, elem_id=f"tab-{key}", render_children=True):
                     build(workspace, session)
+        guide_panel()
         _wire(app, workspace, session, way)
     return app
 
@@ -83,7 +85,7 @@ def draw_way(workspace: Workspace, choices: Choices) -> str:
 
 
 def title_bar() -> str:
-    """Return mark and name on the left, light and dark on the right; the tabs stand between them."""
+    """Return mark and name on the left, the guide, light and dark on the right; the tabs stand between them."""
     mark = (
         (ASSETS / "icon.svg")
         .read_text(encoding="utf-8")
@@ -92,6 +94,8 @@ def title_bar() -> str:
     return (
         f'<header class="title-bar"><div class="brand">{mark}<h1>{words.NAME}</h1></div><div class="title-tools">'
         '<span class="keys" title="Alt and a number opens a tab"><kbd>Alt</kbd> <kbd>1</kbd> to <kbd>4</kbd></span>'
+        '<button type="button" class="button small" data-guide-toggle aria-expanded="false" '
+        'title="What the words mean, and where to begin (key ?)">Guide</button>'
         '<button type="button" class="button small" data-theme-toggle aria-pressed="false" '
         'title="Switch between light and dark; remembered in this browser">Light / dark</button></div></header>'
     )

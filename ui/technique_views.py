@@ -11,7 +11,7 @@ from engine.workspace import METHODS, Method, TrainableShare, method_of, moving_
 from engine.workspace import PARTS as MODEL_PARTS
 from ui import words
 from ui.choices import STARTER
-from ui.markup import card, empty, opens, stats, term, text
+from ui.markup import card, empty, explains, opens, stats, term, text
 from ui.pictures import model_picture
 
 if TYPE_CHECKING:
@@ -178,7 +178,8 @@ def guide(technique: Technique, misfit: str = "") -> str:
         else ""
     )
     return card(
-        f'<p class="eyebrow family-name">{text(technique.family)}</p><h2>{text(technique.title)}</h2>{against}<p class="what">{text(entry.what)}</p>'
+        f'<p class="eyebrow family-name">{text(technique.family)}</p><div class="titled"><h2>{text(technique.title)}</h2>'
+        f'{explains(technique.key, technique.title)}</div>{against}<p class="what">{text(entry.what)}</p>'
         f'{caution}<div class="guide-columns">{parts}</div>',
         classes="guide",
     )

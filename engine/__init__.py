@@ -16,6 +16,10 @@ guide/
   moving_parts.py     which parts of a model move, for the picture of it
   compatibility.py    which combinations cannot be, and why: a table of rules
   defaults.py         which value suits this model and these rows
+  questions.py        what people are asked before they are advised
+  evidence.py         what an advice can rest on besides answers: known facts, measured scores
+  means.py            which means suits a case: prompt, examples, retrieval, training; a table of rules
+  advisor.py          whether to fine-tune, with which technique, why, and what would change that
 data/
   problems.py         what can be wrong with a file, and the verdict
   intake.py           a file while it is read: batches with the place of each row, and limits
@@ -73,6 +77,7 @@ models/
   memory.py           bytes of a run before it runs
   duration.py         seconds of a run before it runs
   fit.py              whether it fits, and the cheapest change that makes it fit
+  likelihood.py           how likely a model finds texts
   generation_settings.py  how an answer is drawn
   decoding.py         prompt to tokens, tokens to text, when to stop
   generation.py       base and tuned from one base in memory, streamed
@@ -101,6 +106,14 @@ results/
   hosted_providers.py the hosted providers, their formats and limits, dated
   hosted_prices.py    what tuning at a hosted provider costs, from a table that can be corrected
   hosted_writing.py   rows into a provider's files, checked one by one
+  answer_metrics.py   how good an answer is: a table of metrics
+  intervals.py        how sure a mean over held-out rows is
+  retrieval.py        passages found by their words, never a held-out one
+  shelf.py            what may be put into prompts
+  prompts.py          what each way to answer puts before the model
+  measuring.py        held-out rows answered in several ways, and scored
+  measurements.py     what was measured, kept by model, rows and metric
+  advice.py           the room of a workspace in which people are advised
   hosted.py           export of a dataset for a hosted provider
 workspace.py          the one door for the screens and the command line
 __main__.py           the command line

@@ -12,6 +12,7 @@ import math
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import asdict
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, TextIO
 from engine.errors import DataError, PlanError, TuningError, UsageError
 from engine.training.plan import read_plan
 from engine.types import Technique, Value
-from engine.workspace import GenerationSettings, PlanChoices, Workspace
+from engine.workspace import GenerationSettings, PlanChoices, Subject, Workspace, checked_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,10 +148,48 @@ def _settings(pairs: Sequence[str]) -> dict[str, Value]:
     return settings
 
 
+def advise(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Say whether to fine-tune at all, and measure the lighter means first when asked to."""
+    room, answers = workspace.advice, checked_answers(_json_of(Path(arguments.answers)))
+    found = None
+    if arguments.data:
+        held_out = _fingerprint(workspace, arguments.held_out) if arguments.held_out else None
+        found = room.found(Subject(_fingerprint(workspace, arguments.data), arguments.model, held_out))
+    if arguments.measure:
+        if found is None:
+            raise UsageError("there is nothing to measure on", next_step="Add --data with a file of your rows.")
+        arms = room.possible_arms(found)
+        rows, stopped = arguments.rows or room.suggested_rows(found, arms), threading.Event()
+        with _signals_call(stopped.set):
+            for progress in room.measure(found, arms, rows, stopped.is_set):
+                print(f"{progress.arm}: {progress.done} of {progress.total}", file=sys.stderr)
+    advice = room.advise(answers, arguments.model, found)
+    check = room.check(answers, arguments.model, found) if found else None
+    shown = ("arm", "score", "metric", "rows", "seconds", "prompt_tokens", "latency_seconds", "run", "title", "found")
+    scores = room.evidence(found) if found else ()
+    arms_json = [
+        {name: getattr(score, name) for name in shown} | {"interval": [score.low, score.high]} for score in scores
+    ]
+    return {
+        "verdict": advice.means.value, "technique": advice.technique, "reasons": list(advice.reasons), "rule": advice.rule,
+        "source": advice.source, "would_change": list(advice.would_change), "hosted": advice.hosted,
+        "check": asdict(check) if check else None, "evidence": {"arms": arms_json},
+    }  # fmt: skip
+
+
+def _json_of(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            "the answers cannot be read", where=str(path), found=str(error)[:200], expected="a JSON object; {} is enough"
+        ) from error  # fmt: skip
+
+
 def train(workspace: Workspace, arguments: argparse.Namespace) -> object:
     """Run a plan here and now; a signal stops it as the Stop button does."""
     made = read_plan(Path(arguments.plan))
-    with _stopped_by_signals(workspace):
+    with _signals_call(workspace.stop_own_runs):
         run = workspace.train(made)
     answer = workspace.summary(run.id)
     if run.status == "failed":
@@ -159,11 +198,8 @@ def train(workspace: Workspace, arguments: argparse.Namespace) -> object:
 
 
 @contextmanager
-def _stopped_by_signals(workspace: Workspace) -> Iterator[None]:
-    def stop(number: int, frame: object) -> None:
-        workspace.stop_own_runs()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+def _signals_call(stop: Callable[[], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -225,6 +261,15 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out")
 
 
+def _add_advise(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("answers")
+    for name in ("--data", "--held-out"):
+        parser.add_argument(name)
+    parser.add_argument("--model", default="starter")
+    parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--rows", type=_length)
+
+
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan")
 
@@ -256,6 +301,7 @@ VERBS: Mapping[str, tuple[Verb, Callable[[argparse.ArgumentParser], None]]] = {
     "models": (models, _add_nothing),
     "examples": (examples, _add_nothing),
     "inspect": (inspect, _add_inspect),
+    "advise": (advise, _add_advise),
     "plan": (plan, _add_plan),
     "train": (train, _add_train),
     "runs": (runs, _add_nothing),

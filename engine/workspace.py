@@ -6,6 +6,7 @@ A workspace is a folder that holds everything a person makes:
     accelerator.lock     the OS lock that its holder's death frees
     data/<fingerprint>/  datasets that were read, as clean Parquet
     models/<name>/       models that were downloaded
+    measurements/        answers of base, prompts and tuned models to held-out rows
     runs/<id>/           plan.json, checkpoints/
     temporary/           what the window needs for a moment (dropped files)
 
@@ -43,9 +44,13 @@ from engine.data.token_profile import LengthEffect, TokenProfile
 from engine.data.xray import Side, Xray
 from engine.errors import RunError, TuningError, UsageError
 from engine.events import RunEvent
+from engine.guide.advisor import Advice, Check
 from engine.guide.compatibility import OPTION_TITLES, TechniqueChoice, idle_settings, reason_against
+from engine.guide.evidence import ARM_TITLES, ArmScore
+from engine.guide.means import MEANS_TITLES, Means
 from engine.guide.methods import METHODS, PARTS, Method
 from engine.guide.moving_parts import moving_parts
+from engine.guide.questions import QUESTIONS, Answers, Question, checked_answers
 from engine.guide.techniques import TECHNIQUES, method_of
 from engine.models.accelerator import Accelerator
 from engine.models.catalog import Catalog
@@ -53,6 +58,9 @@ from engine.models.fit import Change, Fit
 from engine.models.generation_settings import GenerationSettings
 from engine.models.hardware import Hardware, host_hardware
 from engine.models.warm_up import WarmUp
+from engine.results.advice import AdviceRoom, Found, Subject, answers_known
+from engine.results.measurements import AnsweredRow, MeasuredArm
+from engine.results.prompts import PromptSettings
 from engine.training.comparing import ComparedTechnique, TrainableShare
 from engine.training.metrics import SeriesDelta, series_delta, summary
 from engine.training.planner import PlanChoices, Planner
@@ -76,11 +84,14 @@ if TYPE_CHECKING:
     from engine.training.probe import ProbeResult
 
 __all__ = [
-    "ALL_ROWS", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "Cancelled", "Change", "ColumnFacts", "ComparedTechnique",
-    "DatasetStatistics", "Derivation", "Example", "Fit", "GenerationSettings", "Inspection", "LengthEffect", "Meaning",
-    "Method", "PlanChoices", "Preview", "Problem", "Progress", "RowsOrder", "RowsPage", "RowsView", "SeriesDelta", "Severity",
-    "Side", "Split", "Stage", "TechniqueChoice", "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray",
-    "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of", "moving_parts", "stages_of_plan",
+    "ALL_ROWS", "ARM_TITLES", "MEANINGS", "MEANS_TITLES", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS", "Advice",
+    "AnsweredRow", "Answers", "ArmScore", "Cancelled", "Change", "Check", "ColumnFacts", "ComparedTechnique",
+    "DatasetStatistics", "Derivation", "Example", "Fit", "Found", "GenerationSettings", "Inspection", "LengthEffect",
+    "Meaning", "Means", "MeasuredArm", "Method", "PlanChoices", "Preview", "Problem", "Progress", "PromptSettings",
+    "Question", "RowsOrder", "RowsPage", "RowsView", "SeriesDelta", "Severity", "Side", "Split", "Stage", "Subject",
+    "TechniqueChoice", "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray", "answers_known",
+    "checked_answers", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of", "moving_parts",
+    "stages_of_plan",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -91,6 +102,7 @@ class Workspace:
 
     Attributes:
         data: The datasets, the room with a name of its own.
+        advice: Whether to fine-tune at all, measured.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -106,6 +118,15 @@ class Workspace:
         self._planner = Planner(self._catalog, self.data, self._store, directory)
         self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
         self._lock = threading.Lock()
+        self.advice = AdviceRoom(
+            self._catalog,
+            self.data,
+            self._planner,
+            self._store,
+            directory,
+            lambda: self._voices,
+            self._loaded_tokenizer,
+        )
         self._libraries = WarmUp("engine.data.chat_format", "engine.models.generation", "engine.training.runner")
         self._store.interrupt_orphans(accelerator_is_free=self._accelerator.holder() is None)
 

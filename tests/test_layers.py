@@ -15,9 +15,9 @@ ENGINE_FILES = sorted((ROOT / "engine").rglob("*.py"))
 SCREEN_FILES = sorted((ROOT / "ui").rglob("*.py"))
 HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "gradio", "bitsandbytes", "accelerate"}
 LIGHT_MODULES = (
-    "engine.types", "engine.errors", "engine.events", "engine.guide.cards", "engine.guide.compatibility", "engine.guide.defaults",
-    "engine.guide.hyperparameters", "engine.guide.methods", "engine.guide.moving_parts", "engine.guide.objectives",
-    "engine.guide.rewards", "engine.guide.setting_values", "engine.guide.techniques", "engine.training.store",
+    "engine.types", "engine.errors", "engine.events", "engine.guide.advisor", "engine.guide.cards", "engine.guide.compatibility", "engine.guide.defaults", "engine.guide.evidence",
+    "engine.guide.hyperparameters", "engine.guide.means", "engine.guide.methods", "engine.guide.moving_parts", "engine.guide.objectives",
+    "engine.guide.questions", "engine.guide.rewards", "engine.guide.setting_values", "engine.guide.techniques", "engine.training.store",
     "engine.training.metrics", "engine.training.planner", "engine.training.queue", "engine.training.stages", "engine.workspace",
     "engine.__main__",
 )  # fmt: skip

@@ -175,3 +175,18 @@ def _answering_seconds(machine: _Machine, part: Work) -> float:
         part.batch_rows * FORWARD_FLOPS * machine.model.parameters, part.batch_rows * machine.model.vocabulary
     )
     return tokens * (TOKEN_SECONDS[machine.device] * machine.model.layers + arithmetic)
+
+
+def seconds_of_answers(model: PretrainedModel, device: str, *, read: float, written: float) -> float:
+    """Estimate how long it takes to read so many tokens, and to write so many one after the other.
+
+    Args:
+        model: Who answers.
+        device: "cpu", "cuda" or "mps".
+        read: Tokens of all prompts together.
+        written: Tokens that follow each other; answers that are written at once count as one.
+    """
+    machine = _Machine(model, TuningMethod.FULL, {}, device, os.cpu_count() or 1)
+    reading = machine.seconds_of(read * FORWARD_FLOPS * model.parameters, read)
+    weights = model.parameters * FORWARD_FLOPS
+    return reading + written * (TOKEN_SECONDS[device] * model.layers + machine.seconds_of(weights, model.vocabulary))

@@ -25,6 +25,7 @@ from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.data.chat_format import answered_token_ids
+from engine.data.tokenization import Encoded
 from engine.errors import ModelError, RunError
 from engine.guide.methods import METHODS
 from engine.models.accelerator import Accelerator
@@ -40,6 +41,7 @@ from engine.models.decoding import (
 )
 from engine.models.generation_settings import GenerationSettings
 from engine.models.heads import head_outputs, said_of
+from engine.models.likelihood import mean_losses
 from engine.models.loading import end_token_ids, load_tokenizer, load_tuned
 from engine.models.tuned import Recipe
 from engine.types import Objective, PretrainedModel
@@ -228,6 +230,22 @@ class Voices:
                 for messages in conversations
             ]
             return [scores[0] for scores in self._judge(loaded, recipe, checkpoint, encoded)]
+
+    def losses(
+        self, recipe: Recipe, checkpoint: Path | None, rows: Sequence[Encoded], *, stopped: Callable[[], bool]
+    ) -> list[float]:
+        """Return the mean loss of each encoded row, in nats, as the checkpoint or as the base; fewer once stopped.
+
+        Raises:
+            ModelError: When a model cannot be loaded.
+            RunError: When the accelerator stays busy.
+        """
+        with self._turn(recipe.model, stopped):
+            loaded = self._load(recipe)
+            room = recipe.model.context_length_tokens - _virtual_tokens(recipe, checkpoint)
+            with self._voice(TUNED if checkpoint else BASE, loaded, recipe, checkpoint) as speaker:
+                model = cast(PreTrainedModel, speaker)
+                return list(mean_losses(model, rows, loaded.tokenizer, most_tokens=room, stopped=stopped))
 
     def release(self) -> None:
         """Give the memory back; the next answer loads again. Waits for an answer that is being made."""

@@ -1,0 +1,350 @@
+"""The room of a workspace in which people are advised: what is known, what was measured, and what follows from both.
+
+Brings answers, facts and measurements together; the rules stand in `engine.guide.advisor`, measuring in `measuring.py`.
+"""
+# ruff: noqa: PLC0415 - heavy libraries are paid for by the method that needs them
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.data.held_out import DEFAULT_SPLIT, Split
+from engine.data.library import Library
+from engine.errors import DataError, UsageError
+from engine.guide.advisor import Advice, Check, advise, check_advice
+from engine.guide.evidence import (
+    BASE,
+    FEW_SHOT,
+    FEW_SHOT_RETRIEVAL,
+    LOOKUP,
+    PROMPT,
+    RETRIEVAL,
+    TUNED,
+    Evidence,
+    Facts,
+)
+from engine.guide.methods import METHODS
+from engine.guide.questions import Answers
+from engine.guide.techniques import TECHNIQUES, method_of
+from engine.models.catalog import Catalog
+from engine.models.hardware import host_hardware
+from engine.results.hosted import HostedExport
+from engine.results.measurements import Bench, MeasuredArm, Measurements, evidence_of, held_out_key
+from engine.results.prompts import PromptSettings, suggested_settings
+from engine.training.planner import Planner
+from engine.training.store import Store
+from engine.types import Dataset, DatasetType, HeldOut, PretrainedModel, Run, RunStatus
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from engine.models.generation import Voices
+    from engine.results.measuring import MeasureProgress, Speaker, Task
+    from engine.results.retrieval import Passage
+
+PLAIN_BYTES, QUANTISED_BYTES = {"cpu": 4.0, "cuda": 2.0, "mps": 4.0}, 0.6
+"""Memory a weight takes, whole and in 4 bits with its constants."""
+
+ROOM_SHARE = 0.8
+"""The share of memory that weights alone may take, so that something is left to compute in."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked about: rows, a model, and how answers are put and scored.
+
+    Attributes:
+        dataset: The fingerprint of the training rows.
+        model: `starter`, a local folder or a hub id.
+        held_out: The fingerprint of rows to ask; otherwise the example's own or a split.
+        split: How many rows are held out when there are no others.
+        metric: The key of the metric; empty for the one that suits the rows.
+        pattern: The regular expression, where the metric asks for one.
+        prompts: What is put into prompts; None for what is suggested.
+    """
+
+    dataset: str
+    model: str
+    held_out: str | None = None
+    split: Split = DEFAULT_SPLIT
+    metric: str = ""
+    pattern: str = ""
+    prompts: PromptSettings | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A subject's parts."""
+
+    subject: Subject
+    dataset: Dataset
+    held_out: HeldOut
+    model: PretrainedModel
+    labels: tuple[str, ...]
+    metric: str
+    metrics: tuple[str, ...] = field(default=())
+
+    @property
+    def bench(self) -> Bench:
+        """Return what all compared arms share."""
+        return Bench(
+            str(self.model.path or self.model.id), self.dataset.fingerprint, held_out_key(self.held_out), self.metric, self.subject.pattern
+        )  # fmt: skip
+
+    @property
+    def prompts(self) -> PromptSettings:
+        """Return what is put into prompts."""
+        return self.subject.prompts or suggested_settings(self.model.parameters, self.labels)
+
+
+class AdviceRoom:
+    """Advice for the rows and models of a workspace.
+
+    Args:
+        catalog: Its models.
+        library: Its datasets.
+        planner: Knows what can be trained.
+        store: Its runs.
+        directory: Its folder.
+        voices: Gives who answers; the first call imports torch.
+        tokenizer_of: Gives the folder and the tokenizer of a model.
+    """
+
+    def __init__(
+        self, catalog: Catalog, library: Library, planner: Planner, store: Store, directory: Path,
+        voices: Callable[[], Voices], tokenizer_of: Callable[[str], tuple[Path, PreTrainedTokenizerBase]],
+    ) -> None:  # fmt: skip
+        self._catalog, self._library, self._planner, self._store = catalog, library, planner, store
+        self._directory, self._voices, self._tokenizer_of = directory, voices, tokenizer_of
+        self._measurements = Measurements(directory / "measurements")
+
+    def facts(self, model: str, dataset: str | None = None) -> Facts:
+        """Return what is known without asking; techniques are left out whose model alone would fill the memory."""
+        described, hardware = self._catalog.resolve(model), host_hardware(self._directory)
+        known = Facts(
+            model_parameters=described.parameters, device=hardware.device, memory_bytes=hardware.memory_total_bytes
+        )
+        if dataset is None:
+            return known
+        rows = self._library.dataset(dataset)
+        room = ROOM_SHARE * hardware.memory_total_bytes
+        techniques = []
+        for choice in self._planner.techniques_for(model, dataset):
+            quantised = METHODS[method_of(choice.technique, {})].quantised
+            weight = QUANTISED_BYTES if quantised else PLAIN_BYTES[hardware.device]
+            suits = choice.available and self._planner.reason_against(choice.technique.key, dataset) is None
+            if suits and weight * described.parameters <= room:
+                techniques.append(choice.technique.key)
+        return Facts(
+            rows=rows.rows - len(self._library.held_out(dataset).indices), dataset_type=rows.dataset_type,
+            labels=len(self._library.labels(dataset)), plain_text=rows.is_plain_text,
+            model_parameters=described.parameters, device=hardware.device, memory_bytes=hardware.memory_total_bytes,
+            techniques=tuple(techniques),
+        )  # fmt: skip
+
+    def found(self, subject: Subject) -> Found:
+        """Look up what a subject is about.
+
+        Raises:
+            TuningError: When rows or model are gone, or the metric does not suit the rows.
+        """
+        from engine.results.answer_metrics import checked_metric, metric_for, metrics_for
+
+        dataset, model = self._library.dataset(subject.dataset), self._catalog.resolve(subject.model)
+        held_out = (
+            HeldOut("file", self._library.dataset(subject.held_out))
+            if subject.held_out
+            else self._library.held_out(subject.dataset, subject.split)
+        )
+        metric = subject.metric or metric_for(dataset, self._references(dataset))
+        checked_metric(metric, dataset, subject.pattern)
+        return Found(
+            subject, dataset, held_out, model, self._library.labels(subject.dataset), metric, metrics_for(dataset)
+        )
+
+    @staticmethod
+    def _references(dataset: Dataset, count: int = 100) -> list[str | None]:
+        from engine.data.chat_format import reference
+        from engine.data.dataset import read_rows
+
+        rows = read_rows(dataset, range(min(count, dataset.rows)))
+        return [reference(row, dataset) for row in rows]
+
+    def arms(self, found: Found) -> tuple[MeasuredArm, ...]:
+        """Return what was measured on this subject's bench, the earliest first."""
+        return self._measurements.arms(found.bench)
+
+    def evidence(self, found: Found) -> Evidence:
+        """Return the scores that an advice rests on."""
+        return evidence_of(self.arms(found))
+
+    def forget(self, found: Found, key: str) -> None:
+        """Remove a measured arm."""
+        self._measurements.forget(found.bench, key)
+
+    def advise(self, answers: Answers, model: str, found: Found | None = None) -> Advice:
+        """Return the advice for these answers, what is known, and what was measured."""
+        return advise(answers, self._facts_of(model, found), self.evidence(found) if found else ())
+
+    def check(self, answers: Answers, model: str, found: Found) -> Check | None:
+        """Return whether training bore the advice out; None while no tuned model was measured."""
+        return check_advice(answers, self._facts_of(model, found), self.evidence(found))
+
+    def _facts_of(self, model: str, found: Found | None) -> Facts:
+        return self.facts(model, found.dataset.fingerprint if found else None)
+
+    def possible_arms(self, found: Found) -> tuple[str, ...]:
+        """Return the keys of the arms that make sense here, the lightest first; tuned ones only when there are runs."""
+        tuned = (TUNED,) if self.tuned_runs(found) else ()
+        if found.dataset.is_plain_text:
+            return (BASE, *tuned)
+        prompt = (PROMPT,) if found.prompts.system.strip() else ()
+        if found.dataset.dataset_type is DatasetType.PROMPT_ONLY:
+            return (BASE, *prompt, *((RETRIEVAL,) if found.prompts.documents else ()), *tuned)
+        told_by_manner = found.dataset.dataset_type in {DatasetType.PREFERENCE, DatasetType.UNPAIRED_PREFERENCE}
+        lookup = () if found.prompts.documents or told_by_manner else (LOOKUP,)
+        return (BASE, *prompt, FEW_SHOT, RETRIEVAL, FEW_SHOT_RETRIEVAL, *lookup, *tuned)
+
+    def tuned_runs(self, found: Found) -> tuple[Run, ...]:
+        """Return the finished runs of this model and these rows whose held-out rows are the same, newest first.
+
+        A run that held out other rows may have learnt those that would be asked.
+        """
+        wanted = held_out_key(found.held_out)
+        return tuple(
+            run
+            for run in self._store.runs()
+            if run.status is RunStatus.FINISHED
+            and run.plan.dataset.fingerprint == found.dataset.fingerprint
+            and run.plan.model.path == found.model.path
+            and held_out_key(run.plan.held_out) == wanted
+            and run.plan.technique != "reward_model"
+        )
+
+    def estimated_seconds(self, found: Found, arms: Sequence[str], rows: int) -> float:
+        """Estimate how long measuring takes."""
+        from engine.models.duration import seconds_of_answers
+        from engine.results.measuring import CHARACTERS_PER_TOKEN, estimated_seconds
+
+        tokens = self._mean_characters(found.dataset) / CHARACTERS_PER_TOKEN
+        device = host_hardware(self._directory).device
+        asked = [arm for arm in arms if arm != LOOKUP]
+        return estimated_seconds(
+            found.model, len(asked), rows, question_tokens=tokens, settings=found.prompts,
+            seconds_for=lambda read, written: seconds_of_answers(found.model, device, read=read, written=written),
+        )  # fmt: skip
+
+    @staticmethod
+    def _mean_characters(dataset: Dataset, count: int = 50) -> float:
+        from engine.data.dataset import read_rows
+
+        rows = read_rows(dataset, range(min(count, dataset.rows)))
+        return sum(len(str(value)) for row in rows for value in row.values()) / max(1, len(rows))
+
+    def suggested_rows(self, found: Found, arms: Sequence[str]) -> int:
+        """Return how many held-out rows can be asked within about a minute: 20 to 200, or as many as there are."""
+        from engine.guide.means import ENOUGH_MEASURED
+        from engine.results.measuring import MOST_ROWS, SECONDS_BUDGET
+
+        most = min(found.held_out.rows, MOST_ROWS)
+        fitting = (rows for rows in range(most, 0, -10) if self.estimated_seconds(found, arms, rows) <= SECONDS_BUDGET)
+        return max(next(fitting, 0), min(most, ENOUGH_MEASURED))
+
+    def measure(
+        self, found: Found, arms: Sequence[str], rows: int, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[MeasureProgress]:
+        """Measure arms on held-out rows, keeping each when it is finished.
+
+        Args:
+            found: What is asked about.
+            arms: Keys of `possible_arms`; `tuned` measures the newest of `tuned_runs`.
+            rows: How many held-out rows to ask at most.
+            stopped: Asked at every token.
+
+        Raises:
+            UsageError: When an arm makes no sense here.
+            TuningError: When rows, model or accelerator cannot be used.
+        """
+        from engine.results.measuring import measure
+
+        wrong = [arm for arm in arms if arm not in self.possible_arms(found)]
+        if wrong or not arms:
+            raise UsageError(
+                "this cannot be measured here", found=", ".join(wrong) or "nothing",
+                expected=", ".join(self.possible_arms(found)), next_step="Choose from these.",
+            )  # fmt: skip
+        speakers = [(arm, self._speaker(found, arm)) for arm in arms]
+        _, tokenizer = self._tokenizer_of(found.subject.model)
+        for progress in measure(self._task(found, rows), speakers, self._voices(), tokenizer, stopped):
+            if progress.measured:
+                self._measurements.keep(found.bench, progress.measured)
+            yield progress
+
+    def _speaker(self, found: Found, arm: str) -> Speaker:
+        from engine.models.hardware import detect_hardware
+        from engine.models.tuned import Recipe, recipe_of
+        from engine.results.measuring import Speaker
+        from engine.training.checkpoints import newest_verified
+        from engine.training.plan import dtype_for
+        from engine.types import TuningMethod
+
+        if arm == TUNED:
+            run = self.tuned_runs(found)[0]
+            path = newest_verified(run.id, run.directory).path
+            return Speaker(recipe_of(run.plan), path, run.id, f"Tuned, {TECHNIQUES[run.plan.technique].title}")
+        hardware = detect_hardware(self._directory)
+        dtype = dtype_for(hardware, TuningMethod.LORA)
+        return Speaker(Recipe(found.model, hardware.device, dtype, plain_text=found.dataset.is_plain_text))
+
+    def _task(self, found: Found, rows: int) -> Task:
+        from engine.results.answer_metrics import checked_metric
+        from engine.results.measuring import Task
+        from engine.results.shelf import make_shelf
+
+        documents = self._library.dataset(found.prompts.documents) if found.prompts.documents else None
+        if documents is not None and not documents.is_plain_text:
+            raise DataError(
+                "these are no documents", where=documents.name, expected="plain text or Markdown",
+                next_step="Drop texts; rows of questions and answers are searched anyway when they are the training rows.",
+            )  # fmt: skip
+        return Task(
+            found.dataset, found.held_out, max(1, rows), checked_metric(found.metric, found.dataset, found.subject.pattern),
+            found.subject.pattern, found.labels, found.prompts, make_shelf(found.dataset, found.held_out, documents),
+        )  # fmt: skip
+
+    def alike(self, found: Found, question: str, count: int) -> list[Passage]:
+        """Return the training rows most like a question, as few-shot prompting would choose them; none is held out."""
+        from engine.results.shelf import make_shelf
+
+        return make_shelf(found.dataset, found.held_out).examples.find(question, count)
+
+    def export_hosted(self, found: Found, provider: str, directory: Path) -> HostedExport:
+        """Write the rows as a hosted provider wants them, and say what training there would cost; see `hosted.py`.
+
+        Raises:
+            TuningError: When these rows cannot be given to that provider, or the folder is not empty.
+        """
+        from engine.results.hosted import export_hosted
+        from engine.results.hosted_prices import PRICES_FILE, load_prices
+
+        bundled = Path(__file__).resolve().parents[2] / "assets" / "guide" / PRICES_FILE
+        prices = load_prices(bundled, self._directory / PRICES_FILE)
+        return export_hosted(found.dataset, found.held_out, provider, directory, prices=prices)
+
+
+def answers_known(facts: Facts) -> Mapping[str, str]:
+    """Return the answers that follow from what is known, so that nobody has to give them."""
+    known: dict[str, str] = {}
+    if facts.rows is not None:
+        known["examples"] = (
+            "none" if not facts.rows else "few" if facts.rows < 50 else "some" if facts.rows < 500 else "many"
+        )
+        pairs = {DatasetType.PREFERENCE: "pairs", DatasetType.UNPAIRED_PREFERENCE: "thumbs"}
+        known["preferences"] = pairs.get(facts.dataset_type, "none") if facts.dataset_type else "none"
+    if facts.device:
+        large = (facts.memory_bytes or 0) > 12 * 1024**3
+        known["hardware"] = "cpu" if facts.device == "cpu" else "large_gpu" if large else "small_gpu"
+    return known

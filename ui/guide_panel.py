@@ -74,7 +74,7 @@ def _article(one: GuideText, around: str) -> str:
     return (
         f'<article id="guide-{one.key}" data-guide-text="{one.key}" data-title="{text(one.title)}" data-kind-of-text="{text(one.kind)}" hidden>'
         f'<p class="drawer-kind">{text(one.kind)}</p><h3 class="drawer-title" tabindex="-1">{text(one.title)}</h3>'
-        f'<div class="drawer-text">{one.html}</div>{start}{around}</article>'
+        f'{start}<div class="drawer-text">{one.html}</div>{around}</article>'
     )
 
 

@@ -15,6 +15,7 @@ import gradio as gr
 
 from engine.types import Hyperparameter, HyperparameterKind, Value
 from ui import words
+from ui.guide_texts import guide_texts
 from ui.markup import explains, text
 
 _nonce = count(1)
@@ -175,7 +176,8 @@ def _way_back(row: Hyperparameter, notes: FieldNotes) -> str:
 
 def _labelled(row: Hyperparameter, value: Value, shared: str, notes: FieldNotes) -> str:
     source = f' title="Source: {text(row.source)}"' if row.source else ""
-    label = f'<label for="setting-{text(row.key)}"{source}>{text(row.title)}</label>{explains(row.key, row.title)}'
+    label = f'<label for="setting-{text(row.key)}"{source}>{text(row.title)}</label>'
+    label += explains(row.key, row.title) if row.key in guide_texts().keys else ""
     above = f'<div class="label-row">{label}</div>'
     titles = notes.titles.get(row.key, {})
     match row.kind:

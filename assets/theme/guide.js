@@ -70,7 +70,7 @@ window.luthier.guide = (source) => {
     if (!isOpen()) [opener, openerTerm] = [from, from?.dataset.term || ''];
     drawer.hidden = false;
     toggle()?.setAttribute('aria-expanded', 'true');
-    if (key === undefined) search.focus();
+    if (!texts.has(key)) search.focus();
     else show(key, {remember: from === null || drawer.contains(from) || shown !== ''});
   };
 

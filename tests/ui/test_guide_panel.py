@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,11 @@ def test_every_setting_has_a_sign_that_opens_its_entry_and_no_more_in_its_label(
     assert sorted(terms(drawn)) == sorted(row.key for row in rows)
     labels = re.findall(r"<label [^>]*>([^<]*)</label>", drawn)
     assert sorted(labels) == sorted(row.title for row in rows)
+
+
+def test_a_field_without_an_entry_has_no_sign() -> None:
+    row = replace(HYPERPARAMETERS["seed"], key="no_such_key")
+    assert terms(form([row], {}, FieldNotes())) == []
 
 
 def test_every_chart_and_every_technique_has_a_sign_that_opens_its_entry() -> None:

@@ -113,6 +113,8 @@ results/
   prompts.py          what each way to answer puts before the model
   measuring.py        held-out rows answered in several ways, and scored
   measurements.py     what was measured, kept by model, rows and metric
+  workbench.py        what can be set before measuring, one row each
+  benefits.py         what each way costs a request, and what training brought, as measured
   advice.py           the room of a workspace in which people are advised
   hosted.py           export of a dataset for a hosted provider
 workspace.py          the one door for the screens and the command line

@@ -180,7 +180,7 @@ def advise(workspace: Workspace, arguments: argparse.Namespace) -> object:
 def _json_of(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             "the answers cannot be read", where=str(path), found=str(error)[:200], expected="a JSON object; {} is enough"
         ) from error  # fmt: skip

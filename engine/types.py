@@ -130,6 +130,7 @@ class Hyperparameter:
     advanced: bool = False
     safe_low: float | None = None  # outside of these the form warns and still allows
     safe_high: float | None = None
+    lines: int = 1  # of the field, for longer texts
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ A workspace is a folder that holds everything a person makes:
     accelerator.lock     the OS lock that its holder's death frees
     data/<fingerprint>/  datasets that were read, as clean Parquet
     models/<name>/       models that were downloaded
+    exports/             files written for others
     measurements/        answers of base, prompts and tuned models to held-out rows
     runs/<id>/           plan.json, checkpoints/
     temporary/           what the window needs for a moment (dropped files)
@@ -47,10 +48,10 @@ from engine.events import RunEvent
 from engine.guide.advisor import Advice, Check
 from engine.guide.compatibility import OPTION_TITLES, TechniqueChoice, idle_settings, reason_against
 from engine.guide.evidence import ARM_TITLES, ArmScore
-from engine.guide.means import MEANS_TITLES, Means
+from engine.guide.means import Means
 from engine.guide.methods import METHODS, PARTS, Method
 from engine.guide.moving_parts import moving_parts
-from engine.guide.questions import QUESTIONS, Answers, Question, checked_answers
+from engine.guide.questions import QUESTIONS, TARGETS, UNSURE, Answers, Question, checked_answers
 from engine.guide.techniques import TECHNIQUES, method_of
 from engine.models.accelerator import Accelerator
 from engine.models.catalog import Catalog
@@ -59,7 +60,10 @@ from engine.models.generation_settings import GenerationSettings
 from engine.models.hardware import Hardware, host_hardware
 from engine.models.warm_up import WarmUp
 from engine.results.advice import AdviceRoom, Found, Subject, answers_known
-from engine.results.measurements import AnsweredRow, MeasuredArm
+from engine.results.answer_metrics import ANSWER_METRIC_TITLES
+from engine.results.benefits import Benefit, Cost, benefits, costs
+from engine.results.hosted import HostedExport
+from engine.results.measurements import AnsweredRow, MeasuredArm, MeasureProgress
 from engine.results.prompts import PromptSettings
 from engine.training.comparing import ComparedTechnique, TrainableShare
 from engine.training.metrics import SeriesDelta, series_delta, summary
@@ -84,14 +88,14 @@ if TYPE_CHECKING:
     from engine.training.probe import ProbeResult
 
 __all__ = [
-    "ALL_ROWS", "ARM_TITLES", "MEANINGS", "MEANS_TITLES", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS", "Advice",
-    "AnsweredRow", "Answers", "ArmScore", "Cancelled", "Change", "Check", "ColumnFacts", "ComparedTechnique",
-    "DatasetStatistics", "Derivation", "Example", "Fit", "Found", "GenerationSettings", "Inspection", "LengthEffect",
-    "Meaning", "Means", "MeasuredArm", "Method", "PlanChoices", "Preview", "Problem", "Progress", "PromptSettings",
-    "Question", "RowsOrder", "RowsPage", "RowsView", "SeriesDelta", "Severity", "Side", "Split", "Stage", "Subject",
-    "TechniqueChoice", "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray", "answers_known",
-    "checked_answers", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of", "moving_parts",
-    "stages_of_plan",
+    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS",
+    "TARGETS", "UNSURE", "Advice", "AnsweredRow", "Answers", "ArmScore", "Benefit", "Cancelled", "Change", "Check",
+    "ColumnFacts", "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Example", "Fit", "Found",
+    "GenerationSettings", "HostedExport", "Inspection", "LengthEffect", "Meaning", "Means", "MeasureProgress",
+    "MeasuredArm", "Method", "PlanChoices", "Preview", "Problem", "Progress", "PromptSettings", "Question", "RowsOrder",
+    "RowsPage", "RowsView", "SeriesDelta", "Severity", "Side", "Split", "Stage", "Subject", "TechniqueChoice",
+    "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray", "answers_known", "benefits", "checked_answers",
+    "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of", "moving_parts", "stages_of_plan",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -196,15 +200,15 @@ class Workspace:
         return self._planner.reward_runs(model)
 
     def _load_examples(self) -> tuple[Example, ...]:
+        """The index names every technique that a lesson is meant for, also those that are still to come."""
+
+        def suits(key: str, example: Example) -> bool:
+            return key in TECHNIQUES and reason_against(TECHNIQUES[key], example.dataset_type) is None
+
         return tuple(
-            replace(example, techniques=tuple(key for key in example.techniques if self._suits(key, example)))
+            replace(example, techniques=tuple(key for key in example.techniques if suits(key, example)))
             for example in load_examples(ASSETS / "examples")
         )
-
-    @staticmethod
-    def _suits(technique: str, example: Example) -> bool:
-        """The index names every technique that a lesson is meant for, also those that are still to come."""
-        return technique in TECHNIQUES and reason_against(TECHNIQUES[technique], example.dataset_type) is None
 
     def models(self) -> list[PretrainedModel]:
         """Return the starter model, the downloaded ones, and some that can be downloaded."""
@@ -394,8 +398,6 @@ class Workspace:
     def warm_up(self) -> None:
         """Import the heavy libraries in the background; whatever needs them waits for that from now on."""
         self._libraries.start()
-
-    # --- inside --------------------------------------------------------------------------------------------------
 
     def _make_room(self) -> None:
         self._libraries.wait()

@@ -25,11 +25,18 @@ LONGEST_VALUE = 10_000
 """What a form of ours can send at most; more was not sent by our page."""
 
 
-def settings_form(value: str, *, elem_id: str) -> gr.HTML:
-    """Return the place of the form. Its event: `edit`, with what differs from the defaults."""
+def settings_form(value: str, *, elem_id: str, has_estimate: bool = True) -> gr.HTML:
+    """Return the place of a form. Its event: `edit`, with what differs from the defaults.
+
+    Args:
+        value: The form it begins with.
+        elem_id: Its name for style sheet and tests.
+        has_estimate: Whether an estimate beside it, and a button that puts all defaults back, belong to it.
+    """
+    beside = "true" if has_estimate else "false"
     return gr.HTML(
         value, elem_id=elem_id, padding=False, apply_default_css=False,
-        js_on_load="luthier.settingsForm(element, (sent) => trigger('edit', sent), watch);",
+        js_on_load=f"luthier.settingsForm(element, (sent) => trigger('edit', sent), watch, {beside});",
     )  # fmt: skip
 
 
@@ -191,6 +198,8 @@ def _labelled(row: Hyperparameter, value: Value, shared: str, notes: FieldNotes)
         case HyperparameterKind.TEXT if titles:
             options = tuple(dict.fromkeys((*titles, str(value or ""))))
             return f'{above}<div class="control">{_list(row, options, value, shared, notes)}</div>'
+        case HyperparameterKind.TEXT if row.lines > 1:
+            return f'{above}<div class="control"><textarea rows="{row.lines}" {shared}>{text(_shown(value))}</textarea></div>'
         case HyperparameterKind.TEXT:
             return f'{above}<div class="control"><input type="text" value="{text(_shown(value))}" {shared}></div>'
     raise AssertionError(row.kind)

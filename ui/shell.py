@@ -32,7 +32,7 @@ TABS = (
 )
 """The tabs in order; Alt+1 to Alt+4 open them."""
 
-STYLES = ("luthier.css", "gradio.css", "tabs.css", "runs.css", "guide.css")
+STYLES = ("luthier.css", "gradio.css", "tabs.css", "runs.css", "guide.css", "decide.css")
 SCRIPTS = ("luthier.js", "live_chart.js", "guide.js")
 
 

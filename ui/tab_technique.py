@@ -12,8 +12,8 @@ import gradio as gr
 from engine.errors import PlanError, TuningError, UsageError
 from engine.types import Hyperparameter, Value
 from engine.workspace import OPTION_TITLES, Change, ComparedTechnique, TechniqueChoice, Workspace, idle_settings
+from ui import deciding, words
 from ui import technique_views as views
-from ui import words
 from ui.choices import Choices
 from ui.forms import FieldNotes, form, sent_settings, settings_form
 from ui.guard import guarded, guarded_with
@@ -60,6 +60,7 @@ class Compared:
 
 def build(workspace: Workspace, session: Session) -> None:
     """Build the tab and wire it to the choices."""
+    deciding.build(workspace, session)
     parts = _layout(workspace)
     _wire_models(workspace, session, parts)
     _wire_choices(workspace, session, parts)

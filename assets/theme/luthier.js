@@ -81,7 +81,7 @@ window.luthier = (() => {
 
   // --- settings form: keeps what is typed, sends what differs from the defaults, 350 ms after the last key ---
   // The form is drawn anew when a choice changes which fields there are; what was typed since, the focus and an opened part stay.
-  const settingsForm = (element, send, watch) => {
+  const settingsForm = (element, send, watch, hasEstimate) => {
     let timer = 0, focused = '', sentAt = 0, opened = null;
     const typed = new Map();
     const controls = () => [...element.querySelectorAll('[data-kind]')];
@@ -110,7 +110,7 @@ window.luthier = (() => {
         control.setAttribute('aria-invalid', String(!control.disabled && (!control.checkValidity() || missing)));
         if (far) far.hidden = !isFar(control);
       }
-      const reset = document.querySelector('[data-reset-settings]');
+      const reset = hasEstimate && document.querySelector('[data-reset-settings]');
       if (reset) reset.disabled = count === 0;
     };
     const edit = () => {
@@ -128,7 +128,7 @@ window.luthier = (() => {
     // The estimate no longer belongs to these settings until a new one has arrived.
     const outdate = () => {
       const cost = document.getElementById('cost');
-      if (!cost) return;
+      if (!cost || !hasEstimate) return;
       cost.classList.add('outdated');
       const fresh = () => { cost.classList.remove('outdated'); observer.disconnect(); };
       const observer = new MutationObserver(fresh);
@@ -139,7 +139,7 @@ window.luthier = (() => {
       for (const control of controls()) {
         if (control.type === 'checkbox') control.checked = control.hasAttribute('checked');
         else if (control.tagName === 'SELECT') control.value = (control.querySelector('option[selected]') || control.options[0]).value;
-        else control.value = control.getAttribute('value');
+        else control.value = control.defaultValue;
         if (typed.has(control.name) && !control.disabled) put(control, typed.get(control.name));
       }
       const more = element.querySelector('details.advanced');
@@ -156,7 +156,7 @@ window.luthier = (() => {
     document.addEventListener('focusin', (event) => { focused = element.contains(event.target) ? event.target.id : ''; });
     document.addEventListener('click', (event) => {
       if (!element.isConnected) return;
-      const back = event.target.closest('[data-suggested]'), all = event.target.closest('[data-reset-settings]');
+      const back = event.target.closest('[data-suggested]'), all = hasEstimate && event.target.closest('[data-reset-settings]');
       const wanted = back && element.contains(back) ? [back.closest('.field').querySelector('[data-kind]')] : all ? controls() : [];
       for (const control of wanted) {
         put(control, control.dataset.default);
@@ -258,6 +258,41 @@ window.luthier = (() => {
     sort();
   };
 
+  // --- the questions before the advice: what is chosen, all of it, whenever one changes; and the section that holds them ---
+  const questions = (element, answer) => {
+    element.addEventListener('change', () => {
+      const answers = {};
+      for (const one of element.querySelectorAll('input[type=radio]:checked')) answers[one.name.replace('answer-', '')] = one.value;
+      answer({answers});
+    });
+  };
+  const folded = (element, watch) => {
+    const KEY = 'luthier-deciding';
+    const remembered = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
+    const apply = () => {
+      const open = document.body.classList.contains('deciding');
+      const button = element.querySelector('[data-fold]');
+      if (!button) return;
+      button.setAttribute('aria-expanded', String(open));
+      button.textContent = open ? button.dataset.close : button.dataset.show;
+    };
+    const turn = (open) => {
+      document.body.classList.toggle('deciding', open);
+      try { localStorage.setItem(KEY, open ? 'open' : 'closed'); } catch { /* private window */ }
+      apply();
+    };
+    element.addEventListener('click', (event) => {
+      if (event.target.closest('[data-fold]')) turn(!document.body.classList.contains('deciding'));
+    });
+    document.addEventListener('click', (event) => {
+      if (!event.target.closest('[data-fold-away]')) return;
+      turn(false);
+      window.scrollTo({top: 0});
+    });
+    watch('value', apply);
+    turn(remembered() === 'open');
+  };
+
   // --- status bar: the one thing that is always there; it asks once a second while the page is visible ---
   const statusBar = (element, props, server, turned) => {
     let last = '', busy = false, unheard = false;
@@ -336,5 +371,5 @@ window.luthier = (() => {
     drawn();
   };
 
-  return {comparison, lengths, open, picker, settingsForm, statusBar, wantsDark};
+  return {comparison, folded, lengths, open, picker, questions, settingsForm, statusBar, wantsDark};
 })();

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from engine.guide.evidence import TUNED, Evidence, Facts
-from engine.guide.means import MEANS_TITLES, RULES, Case, Means, scored
+from engine.guide.means import MEANS_TITLES, RULES, UNMEASURED_TITLES, Case, Means, scored
 from engine.guide.questions import QUESTIONS, UNSURE, Answers
 from engine.guide.techniques import TECHNIQUES
 from engine.types import DatasetType
@@ -38,6 +38,11 @@ class Advice:
     would_change: tuple[str, ...] = ()
     hosted: bool = False
     measured: bool = False
+
+    @property
+    def title(self) -> str:
+        """Return the advice in a few words."""
+        return (MEANS_TITLES if self.measured else UNMEASURED_TITLES)[self.means]
 
 
 @dataclass(frozen=True)

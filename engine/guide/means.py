@@ -46,6 +46,11 @@ MEANS_TITLES: Mapping[Means, str] = {
     Means.MORE_DATA: "Not enough data to tell",
 }
 
+UNMEASURED_TITLES: Mapping[Means, str] = {
+    **MEANS_TITLES, Means.PROMPT: "Try a prompt first", Means.FEW_SHOT: "Try examples in the prompt", Means.RETRIEVAL: "Try retrieval first",
+}  # fmt: skip
+"""The same while nothing was measured: then no means is known to be enough."""
+
 ENOUGH_ROWS = 50
 """Fewer rows are not trained on: providers of hosted tuning and the trials behind the technique cards begin at 50 to 100."""
 

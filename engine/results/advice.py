@@ -6,8 +6,9 @@ Brings answers, facts and measurements together; the rules stand in `engine.guid
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from engine.data.library import Library
 from engine.errors import DataError, UsageError
 from engine.guide.advisor import Advice, Check, advise, check_advice
 from engine.guide.evidence import (
+    ARM_TITLES,
     BASE,
     FEW_SHOT,
     FEW_SHOT_RETRIEVAL,
@@ -31,18 +33,21 @@ from engine.guide.questions import Answers
 from engine.guide.techniques import TECHNIQUES, method_of
 from engine.models.catalog import Catalog
 from engine.models.hardware import host_hardware
-from engine.results.hosted import HostedExport
-from engine.results.measurements import Bench, MeasuredArm, Measurements, evidence_of, held_out_key
+from engine.results.hosted import HostedExport, export_hosted
+from engine.results.hosted_prices import PRICES_FILE, load_prices
+from engine.results.hosted_providers import PROVIDERS, Provider
+from engine.results.measurements import Bench, MeasuredArm, Measurements, MeasureProgress, evidence_of, held_out_key
 from engine.results.prompts import PromptSettings, suggested_settings
+from engine.results.workbench import workbench_choices, workbench_rows
 from engine.training.planner import Planner
 from engine.training.store import Store
-from engine.types import Dataset, DatasetType, HeldOut, PretrainedModel, Run, RunStatus
+from engine.types import Dataset, DatasetType, HeldOut, Hyperparameter, PretrainedModel, Run, RunStatus, Value
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from engine.models.generation import Voices
-    from engine.results.measuring import MeasureProgress, Speaker, Task
+    from engine.results.measuring import Speaker, Task
     from engine.results.retrieval import Passage
 
 PLAIN_BYTES, QUANTISED_BYTES = {"cpu": 4.0, "cuda": 2.0, "mps": 4.0}, 0.6
@@ -173,6 +178,33 @@ class AdviceRoom:
         rows = read_rows(dataset, range(min(count, dataset.rows)))
         return [reference(row, dataset) for row in rows]
 
+    def workbench(self, subject: Subject) -> tuple[Hyperparameter, ...]:
+        """Return what can be set before measuring, with what is suggested for this subject as defaults."""
+        found = self.found(subject)
+        rows = self.suggested_rows(found, self.possible_arms(found))
+        return workbench_rows(
+            suggested_settings(found.model.parameters, found.labels), metric=found.metric, metrics=found.metrics, rows=rows,
+            held_out_rows=found.held_out.rows,
+        )  # fmt: skip
+
+    def set_up(self, subject: Subject, changed: Mapping[str, Value], documents: str | None = None) -> tuple[Found, int]:
+        """Return the subject with what a person set at the workbench, and how many held-out rows to ask.
+
+        Raises:
+            TuningError: When a value cannot be used.
+        """
+        rows = self.workbench(subject)
+        chosen = workbench_choices(rows, changed, self._library.dataset(subject.dataset).rows)
+        prompts = replace(chosen.prompts, documents=documents)
+        asked = replace(subject, metric=chosen.metric, pattern=chosen.pattern, prompts=prompts)
+        return self.found(asked), chosen.rows
+
+    def try_out(
+        self, found: Found, arms: Sequence[str], rows: int, stopped: Callable[[], bool] = lambda: False
+    ) -> tuple[MeasuredArm, ...]:
+        """Let arms answer a few rows and keep nothing."""
+        return tuple(progress.measured for progress in self._measured(found, arms, rows, stopped) if progress.measured)
+
     def arms(self, found: Found) -> tuple[MeasuredArm, ...]:
         """Return what was measured on this subject's bench, the earliest first."""
         return self._measurements.arms(found.bench)
@@ -180,6 +212,21 @@ class AdviceRoom:
     def evidence(self, found: Found) -> Evidence:
         """Return the scores that an advice rests on."""
         return evidence_of(self.arms(found))
+
+    @staticmethod
+    def order_of(arms: Sequence[MeasuredArm]) -> tuple[MeasuredArm, ...]:
+        """Return arms the lightest first, and of one kind the earliest first."""
+        order = list(ARM_TITLES)
+        return tuple(sorted(arms, key=lambda arm: order.index(arm.score.arm)))
+
+    def tuned_run_of(self, evidence: Evidence) -> tuple[Run | None, float | None]:
+        """Return the run of the tuned model that was measured, and the seconds it took; None where there is none."""
+        known = {run.id: run for run in self._store.runs()}
+        run = next((known[score.run] for score in reversed(evidence) if score.run in known), None)
+        if run is None:
+            return None, None
+        times = [event.time for event in self._store.events(run.id)]
+        return run, (times[-1] - times[0] if len(times) > 1 else None)
 
     def forget(self, found: Found, key: str) -> None:
         """Remove a measured arm."""
@@ -268,6 +315,14 @@ class AdviceRoom:
             UsageError: When an arm makes no sense here.
             TuningError: When rows, model or accelerator cannot be used.
         """
+        for progress in self._measured(found, arms, rows, stopped):
+            if progress.measured:
+                self._measurements.keep(found.bench, progress.measured)
+            yield progress
+
+    def _measured(
+        self, found: Found, arms: Sequence[str], rows: int, stopped: Callable[[], bool]
+    ) -> Iterator[MeasureProgress]:
         from engine.results.measuring import measure
 
         wrong = [arm for arm in arms if arm not in self.possible_arms(found)]
@@ -278,10 +333,7 @@ class AdviceRoom:
             )  # fmt: skip
         speakers = [(arm, self._speaker(found, arm)) for arm in arms]
         _, tokenizer = self._tokenizer_of(found.subject.model)
-        for progress in measure(self._task(found, rows), speakers, self._voices(), tokenizer, stopped):
-            if progress.measured:
-                self._measurements.keep(found.bench, progress.measured)
-            yield progress
+        yield from measure(self._task(found, rows), speakers, self._voices(), tokenizer, stopped)
 
     def _speaker(self, found: Found, arm: str) -> Speaker:
         from engine.models.hardware import detect_hardware
@@ -321,18 +373,22 @@ class AdviceRoom:
 
         return make_shelf(found.dataset, found.held_out).examples.find(question, count)
 
-    def export_hosted(self, found: Found, provider: str, directory: Path) -> HostedExport:
+    @staticmethod
+    def providers() -> tuple[Provider, ...]:
+        """Return the hosted providers that rows can be written for."""
+        return tuple(PROVIDERS.values())
+
+    def export_hosted(self, found: Found, provider: str) -> HostedExport:
         """Write the rows as a hosted provider wants them, and say what training there would cost; see `hosted.py`.
 
         Raises:
-            TuningError: When these rows cannot be given to that provider, or the folder is not empty.
+            TuningError: When these rows cannot be given to that provider.
         """
-        from engine.results.hosted import export_hosted
-        from engine.results.hosted_prices import PRICES_FILE, load_prices
-
         bundled = Path(__file__).resolve().parents[2] / "assets" / "guide" / PRICES_FILE
         prices = load_prices(bundled, self._directory / PRICES_FILE)
-        return export_hosted(found.dataset, found.held_out, provider, directory, prices=prices)
+        name = f"{provider}-{found.dataset.fingerprint[:8]}-{uuid.uuid4().hex[:6]}"
+        (self._directory / "exports").mkdir(exist_ok=True, mode=0o700)
+        return export_hosted(found.dataset, found.held_out, provider, self._directory / "exports" / name, prices=prices)
 
 
 def answers_known(facts: Facts) -> Mapping[str, str]:

@@ -104,6 +104,27 @@ class MeasuredArm:
         return tuple(sorted(self.answered, key=lambda row: row.score))
 
 
+@dataclass(frozen=True)
+class MeasureProgress:
+    """How far it has come.
+
+    Attributes:
+        arm: The key of the arm that answers now.
+        done: Rows that it has answered.
+        total: Rows that it will.
+        share: Of everything, 0 to 1.
+        seconds_left: For everything; None before anything can be said.
+        measured: The arm that has just been finished, if one has.
+    """
+
+    arm: str
+    done: int
+    total: int
+    share: float
+    seconds_left: float | None = None
+    measured: MeasuredArm | None = None
+
+
 def arm_key(arm: str, settings: PromptSettings, run: str = "") -> str:
     """Return what tells an arm apart: its settings as far as it uses them."""
     return arm if not run and settings == PromptSettings() else f"{arm}-{_short_hash([run, asdict(settings)])}"
@@ -147,7 +168,7 @@ def _read(path: Path) -> MeasuredArm | None:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         return _arm_from(plain["arm"]) if plain["version"] == VERSION else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -11,7 +11,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from engine.guide.rewards import RewardSettings
 from engine.models.generation_settings import GenerationSettings
 from engine.results.answer_metrics import AnswerMetric, Wanted, macro_f1, normalised
 from engine.results.intervals import mean_interval
-from engine.results.measurements import AnsweredRow, MeasuredArm, arm_key
+from engine.results.measurements import AnsweredRow, MeasuredArm, MeasureProgress, arm_key
 from engine.results.prompts import WITH_PASSAGES, WITH_SYSTEM, AskedRow, PromptSettings, Shelf, ask
 from engine.results.shelf import held_out_rows
 from engine.types import Dataset, HeldOut, PretrainedModel
@@ -90,27 +90,6 @@ class Task:
 
 
 @dataclass(frozen=True)
-class MeasureProgress:
-    """How far it has come.
-
-    Attributes:
-        arm: The key of the arm that answers now.
-        done: Rows that it has answered.
-        total: Rows that it will.
-        share: Of everything, 0 to 1.
-        seconds_left: For everything; None before anything can be said.
-        measured: The arm that has just been finished, if one has.
-    """
-
-    arm: str
-    done: int
-    total: int
-    share: float
-    seconds_left: float | None = None
-    measured: MeasuredArm | None = None
-
-
-@dataclass(frozen=True)
 class _Question:
     """One held-out row that can be asked and scored."""
 
@@ -141,7 +120,7 @@ def measure(
         ModelError: When the model cannot be loaded.
         RunError: When something else computes.
     """
-    questions = _questions(task)
+    questions = _questions(task, _fitting(arms, tokenizer))
     began, done, total = time.monotonic(), 0, len(questions) * len(arms)
     for arm, speaker in arms:
         one = _Arm(arm, speaker, task, questions, voices, tokenizer, stopped)
@@ -156,7 +135,15 @@ def measure(
         yield MeasureProgress(arm, len(questions), len(questions), done / total, None, one.measured())
 
 
-def _questions(task: Task) -> list[_Question]:
+def _fitting(
+    arms: Sequence[tuple[str, Speaker]], tokenizer: PreTrainedTokenizerBase
+) -> Callable[[Sequence[Message]], bool]:
+    """Return what tells whether a question leaves room for an answer; one that is too long must not end the others."""
+    room = min(speaker.recipe.model.context_length_tokens for _, speaker in arms) - FEWEST_ANSWER_TOKENS
+    return lambda messages: len(prompt_token_ids(messages, tokenizer)) <= room
+
+
+def _questions(task: Task, fits: Callable[[Sequence[Message]], bool]) -> list[_Question]:
     """Return the rows to ask, the same ones for the same held-out rows; a larger number holds all of a smaller one."""
     source, rows = held_out_rows(task.dataset, task.held_out)
     order = list(range(len(rows)))
@@ -167,13 +154,15 @@ def _questions(task: Task) -> list[_Question]:
             break
         right = reference(rows[number], source)
         messages = prompt_messages(rows[number], source)
-        if source.is_plain_text or (messages and (right or not task.metric.needs_reference)):
+        reads_only = task.metric.score is None and (source.is_plain_text or bool(right))
+        asks = bool(messages) and bool(right or not task.metric.needs_reference)
+        if reads_only or (task.metric.score is not None and asks and fits(messages)):
             rejected = rows[number].get("rejected", "")
             worse = rejected if isinstance(rejected, str) else _last_text(rejected)
             found.append(_Question(number, rows[number], tuple(messages), Wanted(right, worse, task.labels)))
     if not found:
         raise DataError(
-            "there is no held-out row to ask", where=source.name, expected="at least one held-out question with an answer",
+            "there is no held-out row to ask", where=source.name, expected="at least one held-out question with an answer that the model's context holds",
             next_step="On the Data tab, hold out a share of the rows, or choose another file for checking.",
         )  # fmt: skip
     return found
@@ -336,8 +325,3 @@ def estimated_seconds(
     answer = min(MOST_ANSWER_TOKENS, 2 * question_tokens)
     read = min(model.context_length_tokens, question_tokens * longer) * rows
     return arms * (seconds_for(read, batches * answer) + TIMED_ROWS * seconds_for(question_tokens * longer, answer))
-
-
-def with_rows(task: Task, rows: int) -> Task:
-    """Return the task with another number of rows."""
-    return replace(task, rows=rows)

@@ -114,7 +114,7 @@ def _shots(question: str, settings: PromptSettings, shelf: Shelf) -> list[Passag
     if not settings.picks:
         return shelf.examples.find(question, min(settings.shots, MOST_SHOTS))
     by_row = {passage.row: passage for passage in shelf.examples.passages}
-    return [by_row[row] for row in settings.picks if row in by_row]
+    return [by_row[row] for row in reversed(settings.picks) if row in by_row]  # the first stands next to the question
 
 
 def conversation(

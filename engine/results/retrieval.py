@@ -8,6 +8,8 @@ Source: Robertson and Zaragoza 2009, doi:10.1561/1500000019, as the package bm25
 
 from __future__ import annotations
 
+import logging
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,8 +21,10 @@ WORDS_TOGETHER = 3
 ALIKE = 0.8
 """Two texts of which four fifths of all runs of three words are the same are near duplicates (Broder 1997, resemblance)."""
 
-_WORDS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|[\p{L}\p{M}\p{N}]+")
-"""Words, and the single signs of scripts that write no spaces."""
+_SIGNS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+"""Scripts that write no spaces; each sign of theirs counts as a word."""
+_WORDS = regex.compile(rf"[{_SIGNS}]|[[\p{{L}}\p{{M}}\p{{N}}]--[{_SIGNS}]]+", regex.VERSION1)
+_PIECES = regex.compile(rf"[{_SIGNS}]|[^\s{_SIGNS}]+")
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,13 @@ class Passage:
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text in small letters."""
-    return [found.casefold() for found in _WORDS.findall(text)]
+    """Return the words of a text in small letters; an accent typed as a sign of its own makes no difference."""
+    return [found.casefold() for found in _WORDS.findall(unicodedata.normalize("NFKC", text))]
+
+
+def word_starts(text: str) -> list[int]:
+    """Return where words begin, punctuation belonging to the word that it stands at."""
+    return [found.start() for found in _PIECES.finditer(text)]
 
 
 class PassageIndex:
@@ -59,9 +68,14 @@ class PassageIndex:
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self.passages = tuple(passages)
+        unlike: dict[tuple[str, str], Passage] = {}
+        for passage in self.passages:
+            unlike.setdefault((passage.question, passage.answer), passage)
+        self._searched = tuple(unlike.values())
         self._ranker: bm25s.BM25 | None = None
-        tokens = [words_of(passage.text) for passage in self.passages]
+        tokens = [words_of(passage.text) for passage in self._searched]
         if any(tokens):
+            logging.getLogger("bm25s").setLevel(logging.WARNING)  # 0.3 asks for a line at every search
             self._ranker = bm25s.BM25()
             self._ranker.index(tokens, show_progress=False)
 
@@ -70,14 +84,10 @@ class PassageIndex:
         words = words_of(question)
         if self._ranker is None or not words or count <= 0:
             return []
-        asked = min(len(self.passages), 4 * count + 8)  # more than wanted, since equal ones are passed over
+        asked = min(len(self._searched), count)
         numbers, scores = self._ranker.retrieve([words], k=asked, show_progress=False)
-        found: dict[tuple[str, str], Passage] = {}
-        for number, score in zip(numbers[0].tolist(), scores[0].tolist(), strict=True):
-            if score > 0:
-                passage = self.passages[number]
-                found.setdefault((passage.question, passage.answer), passage)
-        return list(found.values())[:count]
+        found = zip(numbers[0].tolist(), scores[0].tolist(), strict=True)
+        return [self._searched[number] for number, score in found if score > 0]
 
 
 class NearDuplicates:
@@ -105,11 +115,12 @@ class NearDuplicates:
         return any(count >= ALIKE * (len(runs) + self._sizes[number] - count) for number, count in shared.items())
 
     def stand_in(self, text: str) -> bool:
-        """Whether one of them stands in the text, or nearly."""
+        """Whether one of them stands in the text, or the text in one of them, or nearly."""
+        runs = _runs(text)
         shared: Counter[int] = Counter()
-        for run in _runs(text):
+        for run in runs:
             shared.update(self._runs.get(run, ()))
-        return any(count >= ALIKE * self._sizes[number] for number, count in shared.items())
+        return any(count >= ALIKE * min(len(runs), self._sizes[number]) for number, count in shared.items())
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:

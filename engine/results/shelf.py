@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 
 from engine.data.chat_format import prompt_messages, reference
 from engine.data.conversions import CanonicalRow
 from engine.data.dataset import read_rows
 from engine.results.prompts import Shelf
-from engine.results.retrieval import NearDuplicates, Passage, PassageIndex
+from engine.results.retrieval import NearDuplicates, Passage, PassageIndex, word_starts
 from engine.types import Dataset, HeldOut
 
 MOST_ROWS = 50_000
@@ -60,11 +60,19 @@ def _examples(dataset: Dataset, held_out: HeldOut, secret: NearDuplicates) -> It
 def _parts(documents: Dataset, secret: NearDuplicates) -> Iterator[Passage]:
     texts = (str(row.get("text", "")) for row in read_rows(documents))
     for number, text in enumerate(islice(texts, MOST_ROWS), start=1):
-        for part in _cut(text.split()):
-            if not secret.stand_in(part):
-                yield Passage("", part, f"{documents.name}, part {number:,}")
+        for part in _without_secrets(_cut(text), secret):
+            yield Passage("", part, f"{documents.name}, part {number:,}")
 
 
-def _cut(words: Sequence[str]) -> Iterator[str]:
-    for start in range(0, len(words), PART_WORDS):
-        yield " ".join(words[start : start + PART_WORDS])
+def _without_secrets(parts: Sequence[str], secret: NearDuplicates) -> Iterator[str]:
+    tells = [secret.stand_in(part) for part in parts]
+    halves: set[int] = set()  # where a cut goes through a question, neither side shows it
+    for number, (one, other) in enumerate(pairwise(parts)):
+        if not any(tells[number : number + 2]) and secret.stand_in(f"{one} {other}"):
+            halves |= {number, number + 1}
+    yield from (part for number, part in enumerate(parts) if not tells[number] and number not in halves)
+
+
+def _cut(text: str) -> list[str]:
+    starts = word_starts(text)[::PART_WORDS]
+    return [" ".join(text[start:end].split()) for start, end in pairwise([*starts, len(text)])]

@@ -20,6 +20,7 @@ guide/
   evidence.py         what an advice can rest on besides answers: known facts, measured scores
   means.py            which means suits a case: prompt, examples, retrieval, training; a table of rules
   advisor.py          whether to fine-tune, with which technique, why, and what would change that
+  lessons.py          lessons: steps, where to look, what ticks a step off
 data/
   problems.py         what can be wrong with a file, and the verdict
   intake.py           a file while it is read: batches with the place of each row, and limits

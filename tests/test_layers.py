@@ -16,7 +16,7 @@ SCREEN_FILES = sorted((ROOT / "ui").rglob("*.py"))
 HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "gradio", "bitsandbytes", "accelerate"}
 LIGHT_MODULES = (
     "engine.types", "engine.errors", "engine.events", "engine.guide.advisor", "engine.guide.cards", "engine.guide.compatibility", "engine.guide.defaults", "engine.guide.evidence",
-    "engine.guide.hyperparameters", "engine.guide.means", "engine.guide.methods", "engine.guide.moving_parts", "engine.guide.objectives",
+    "engine.guide.hyperparameters", "engine.guide.lessons", "engine.guide.means", "engine.guide.methods", "engine.guide.moving_parts", "engine.guide.objectives",
     "engine.guide.questions", "engine.guide.rewards", "engine.guide.setting_values", "engine.guide.techniques", "engine.training.store",
     "engine.training.metrics", "engine.training.planner", "engine.training.queue", "engine.training.stages", "engine.workspace",
     "engine.__main__",

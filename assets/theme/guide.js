@@ -1,5 +1,5 @@
 // The guide at the right: opens at a text, searches its texts, goes back, and leads those who do not know where to begin.
-// All texts came with the page; nothing is asked of the server, and only the page's own controls are driven.
+// Beside its texts it holds the lessons (lessons.js). All texts came with the page; nothing is asked of the server, and only the page's own controls are driven.
 window.luthier.guide = (source) => {
   'use strict';
   document.getElementById('guide-drawer')?.remove();
@@ -19,16 +19,28 @@ window.luthier.guide = (source) => {
 
   // `trail` is what was shown before, each with what was searched and how far it was scrolled; '' stands for the contents.
   let shown = '', trail = [], opener = null, openerTerm = '';
+  let part = 'texts';
   const isOpen = () => !drawer.hidden;
+
+  // The drawer shows its texts or the lessons; beside lessons the page makes room, since one works in both.
+  const turnTo = (name) => {
+    part = name;
+    drawer.dataset.shows = name;
+    for (const piece of drawer.querySelectorAll('[data-part]')) piece.hidden = piece.dataset.part !== name;
+    for (const button of drawer.querySelectorAll('[data-guide-part]')) button.setAttribute('aria-pressed', String(button.dataset.guidePart === name));
+    document.body.classList.toggle('beside-lessons', isOpen() && name === 'lessons');
+    draw();
+  };
 
   const draw = () => {
     const searching = search.value.trim() !== '';
     home.hidden = searching || shown !== '';
     results.hidden = !searching;
     for (const [key, text] of texts) text.hidden = searching || key !== shown;
-    one('[data-guide-back]').hidden = trail.length === 0;
-    one('[data-guide-contents]').hidden = !searching && shown === '';
-    drawer.setAttribute('aria-label', shown && !searching ? `Guide: ${texts.get(shown).dataset.title}` : 'Guide');
+    const reads = part === 'texts';
+    one('[data-guide-back]').hidden = !reads || trail.length === 0;
+    one('[data-guide-contents]').hidden = !reads || (!searching && shown === '');
+    drawer.setAttribute('aria-label', !reads ? 'Guide: lessons' : shown && !searching ? `Guide: ${texts.get(shown).dataset.title}` : 'Guide');
   };
 
   const show = (key, {remember = true, top = 0, query = ''} = {}) => {
@@ -70,13 +82,17 @@ window.luthier.guide = (source) => {
     if (!isOpen()) [opener, openerTerm] = [from, from?.dataset.term || ''];
     drawer.hidden = false;
     toggle()?.setAttribute('aria-expanded', 'true');
-    if (!texts.has(key)) search.focus();
+    turnTo(texts.has(key) ? 'texts' : part);
+    if (!texts.has(key)) begin();
     else show(key, {remember: from === null || drawer.contains(from) || shown !== ''});
   };
+
+  const begin = () => (part === 'texts' ? search : one('[data-lessons] [aria-current] h4, [data-lessons] .drawer-title'))?.focus();
 
   // Where one was is where one comes back to; what was drawn anew since is found again by its word.
   const close = () => {
     drawer.hidden = true;
+    document.body.classList.remove('beside-lessons');
     toggle()?.setAttribute('aria-expanded', 'false');
     const again = opener?.isConnected ? opener : openerTerm && document.querySelector(`[data-term="${CSS.escape(openerTerm)}"]`);
     (again && again.offsetParent ? again : toggle())?.focus({preventScroll: true});
@@ -110,12 +126,13 @@ window.luthier.guide = (source) => {
   };
 
   window.luthier.guideClicked = (event) => {
-    const target = event.target.closest('[data-term], [data-guide-toggle], [data-guide-close], [data-guide-back], [data-guide-contents], [data-start-here]');
+    const target = event.target.closest('[data-term], [data-guide-toggle], [data-guide-close], [data-guide-back], [data-guide-contents], [data-guide-part], [data-start-here]');
     if (!target) return;
     const has = (name) => target.hasAttribute(name);
     if (has('data-term')) { event.preventDefault(); open(target.dataset.term, target); }
     else if (has('data-guide-close')) close();
     else if (has('data-guide-contents')) show('');
+    else if (has('data-guide-part')) turnTo(target.dataset.guidePart);
     else if (has('data-start-here')) startHere(target);
     else if (has('data-guide-back')) { const {key, ...where} = trail.pop(); show(key, {remember: false, ...where}); }
     else if (isOpen()) close();
@@ -124,7 +141,7 @@ window.luthier.guide = (source) => {
   window.luthier.guidePressed = (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
     const field = event.target.closest?.('input, textarea, select, [contenteditable=true]');
-    if (event.key === '?' && !field) { event.preventDefault(); if (isOpen()) search.focus(); else open(undefined, document.activeElement); }
+    if (event.key === '?' && !field) { event.preventDefault(); if (isOpen()) begin(); else open(undefined, document.activeElement); }
     if (event.key !== 'Escape' || !isOpen() || document.querySelector('dialog[open]')) return;
     if (field && !drawer.contains(field) && field.type === 'search' && field.value) return;  // it empties that box first
     event.preventDefault();
@@ -144,5 +161,6 @@ window.luthier.guide = (source) => {
     event.preventDefault();
     (place + by < 0 ? search : links[Math.min(place + by, links.length - 1)])?.focus();
   });
-  draw();
+  turnTo(part);
+  window.luthier.drawLessons?.();
 };

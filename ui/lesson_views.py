@@ -29,6 +29,7 @@ PLACES: Mapping[str, str] = {
     "arms": "#arms",
     "start": "#start",
     "curves": "#live .charts-main",
+    "matrix": "#live .confusion",
     "outcome": "#live .run-state",
     "runs": "#runs",
     "ask": "#chips",
@@ -104,11 +105,13 @@ class Progress:
         done: Steps that are done, from the first on.
         answer: The number of the answer that was chosen last; None before any.
         solved: Whether the right one was chosen once.
+        past: The run that was on view when the lesson was started again.
     """
 
     done: int = 0
     answer: int | None = None
     solved: bool = False
+    past: str = ""
 
 
 def lesson_list(lessons: Sequence[Lesson], progress: Mapping[str, Progress]) -> str:

@@ -2,12 +2,14 @@
 
 Progress is kept in the browser and not in the workspace: in a workshop many people may use one workspace, and each has
 a way of their own through the lessons. It is a few numbers a lesson; nothing in it is trusted. Whether a step was done is
-looked at when choices change, when a run turns and when something was measured; nothing asks again and again.
+looked at when choices change, when a run turns and when something was measured; nothing asks again and again. Of the runs
+only the one on view counts: others may be somebody else's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 
 import gradio as gr
 
@@ -21,10 +23,7 @@ from ui.guard import guarded
 from ui.lesson_views import Lesson, Lessons, Progress
 from ui.markup import text
 from ui.panel import QUIET, picked
-from ui.session import Session
-
-MOST_RUNS = 100
-"""Runs that are looked at, the newest first."""
+from ui.session import Session, run_on_view
 
 MEASURED = "arms"
 """The name of the place that is drawn anew when something was measured."""
@@ -40,7 +39,7 @@ def build(app: gr.Blocks, workspace: Workspace, session: Session, lessons: Lesso
 
     @guarded
     def pick(choices: Choices, stored: object, event: gr.EventData) -> tuple[object, object]:
-        after = looked_at(workspace, choices, lessons, picked_in(lessons, stored, picked(event)))
+        after = looked_at(workspace, choices, lessons, picked_in(lessons, stored, picked(event), choices.run))
         return drawn(lessons, after), after
 
     @guarded
@@ -63,6 +62,8 @@ def build(app: gr.Blocks, workspace: Workspace, session: Session, lessons: Lesso
             place.change(look, state, outputs, trigger_mode="always_last", **QUIET)
 
 
+LONGEST_ID = 100
+
 Kept = Mapping[str, object]
 """What the browser keeps: under "open" the key of the open lesson, under "lessons" each lesson's figures."""
 
@@ -84,11 +85,12 @@ def checked(lessons: Lessons, stored: object) -> dict[str, object]:
 
 
 def _checked(lesson: Lesson, figures: Mapping[str, object]) -> dict[str, object]:
-    done, answer = figures.get("done"), figures.get("answer")
+    done, answer, past = figures.get("done"), figures.get("answer"), figures.get("past")
     return {
         "done": min(done, len(lesson.steps)) if _is_count(done) else 0,
         "answer": answer if _is_count(answer) and answer < len(lesson.question.choices) else None,
         "solved": figures.get("solved") is True,
+        "past": past if isinstance(past, str) and len(past) <= LONGEST_ID else "",
     }
 
 
@@ -102,8 +104,15 @@ def progress_of(kept: Kept) -> dict[str, Progress]:
     return {key: Progress(**one) for key, one in figures.items()} if isinstance(figures, dict) else {}
 
 
-def picked_in(lessons: Lessons, stored: object, key: str) -> dict[str, object]:
-    """Return what is kept after a button of the lessons was pressed; a key that is none of ours changes nothing."""
+def picked_in(lessons: Lessons, stored: object, key: str, run: str | None = None) -> dict[str, object]:
+    """Return what is kept after a button of the lessons was pressed; a key that is none of ours changes nothing.
+
+    Args:
+        lessons: All of them.
+        stored: What was kept before.
+        key: What the button sent.
+        run: The run on view; a lesson that is started again does not count it once more.
+    """
     kept = checked(lessons, stored)
     progress, what = progress_of(kept), key.partition(":")
     name, argument = what[0] + what[1], what[2]
@@ -116,12 +125,12 @@ def picked_in(lessons: Lessons, stored: object, key: str) -> dict[str, object]:
         return kept
     state = progress.get(opened.key, Progress())
     if name == views.AGAIN and argument == opened.key:
-        state = Progress()
+        state = Progress(past=run or "")
     elif name == views.SEEN and argument == f"{opened.key}:{state.done}" and _is_for_the_person(opened, state):
-        state = Progress(state.done + 1, state.answer, state.solved)
+        state = replace(state, done=state.done + 1)
     elif name == views.ANSWER and argument in _choices(opened, state):
         right = opened.question.choices[int(argument)].right
-        state = Progress(state.done, int(argument), state.solved or right)
+        state = replace(state, answer=int(argument), solved=state.solved or right)
     return _with(kept, opened, state)
 
 
@@ -136,7 +145,7 @@ def _choices(lesson: Lesson, state: Progress) -> list[str]:
 
 def _with(kept: Kept, lesson: Lesson, state: Progress) -> dict[str, object]:
     figures = kept["lessons"] if isinstance(kept["lessons"], dict) else {}
-    new = {"done": state.done, "answer": state.answer, "solved": state.solved}
+    new = asdict(state)
     others = {key: one for key, one in figures.items() if key != lesson.key}
     return {**kept, "lessons": others | ({lesson.key: new} if any(new.values()) else {})}
 
@@ -150,16 +159,18 @@ def looked_at(workspace: Workspace, choices: Choices, lessons: Lessons, kept: di
     if state.done >= len(lesson.steps):
         return kept
 
+    run = run_on_view(workspace, choices)
+
     def example_of(run: Run) -> str:
         example = workspace.data.example_of(run.plan.dataset)
         return example.key if example else ""
 
     done = lessons.done_after(
         lesson, state.done, example=choices.example or "", model=choices.model, technique=choices.technique,
-        settings=choices.overrides, held_out_percent=choices.held_out_percent, runs=workspace.runs()[:MOST_RUNS], example_of=example_of,
+        settings=choices.overrides, held_out_percent=choices.held_out_percent, runs=[run] if run and run.id != state.past else [], example_of=example_of,
         arms=measured_arms(workspace, choices) if lessons.measures(lesson, state.done) else (),
     )  # fmt: skip
-    return _with(kept, lesson, Progress(done, state.answer, state.solved))
+    return _with(kept, lesson, replace(state, done=done))
 
 
 def measured_arms(workspace: Workspace, choices: Choices) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 // Lessons in the guide's drawer: drawn by Python, taken into the drawer here; "Show me" leads to a place and rings it.
 window.luthier.lessons = (source, pick, watch) => {
   'use strict';
+  const narrow = matchMedia('(max-width: 1279px)');
   const RING_SECONDS = 2.6;
   const place = () => document.querySelector('#guide-drawer [data-lessons]');
   const still = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -20,7 +21,11 @@ window.luthier.lessons = (source, pick, watch) => {
       document.querySelector('[data-lessons-said]').textContent = now.said;
       current?.closest('li, section').scrollIntoView({block: 'nearest', behavior: still() ? 'auto' : 'smooth'});
     }
-    if (!is && asked) into.closest('.drawer-scroll').scrollTop = 0;
+    if (is && !moved && asked) into.querySelector('.lesson-on .primary, .lesson-says')?.scrollIntoView({block: 'nearest'});
+    if (!is && asked) {
+      into.closest('.drawer-scroll').scrollTop = 0;
+      if (Number(now.done)) current?.closest('li, section').scrollIntoView({block: 'nearest'});
+    }
     if (key !== null) {
       const again = is && key && into.querySelector(`[data-pick="${CSS.escape(key)}"]`);
       (again || (is ? current : null) || into.querySelector('.drawer-title'))?.focus({preventScroll: true});
@@ -43,6 +48,11 @@ window.luthier.lessons = (source, pick, watch) => {
     for (let fold = element.closest('details:not([open])'); fold; fold = fold.parentElement.closest('details:not([open])')) fold.open = true;
   };
 
+  // Where the page is free: between the bars, above the lessons where they lie below.
+  const free = () => {
+    const drawer = document.getElementById('guide-drawer').getBoundingClientRect();
+    return [70, drawer.width && drawer.left < 40 ? drawer.top - 12 : innerHeight - 40];
+  };
   const scrollTo = (element) => {
     for (let box = element.parentElement; box && box !== document.body; box = box.parentElement) {
       if (box.scrollHeight > box.clientHeight + 4 && ['auto', 'scroll'].includes(getComputedStyle(box).overflowY)) {
@@ -50,8 +60,7 @@ window.luthier.lessons = (source, pick, watch) => {
         break;
       }
     }
-    const drawer = document.getElementById('guide-drawer').getBoundingClientRect();
-    const [top, bottom] = [70, drawer.left < 40 && !drawer.hidden ? drawer.top : innerHeight - 40];
+    const [top, bottom] = free();
     const box = element.getBoundingClientRect();
     const by = box.height > bottom - top ? box.top - top - 12 : (box.top + box.bottom) / 2 - (top + bottom) / 2;
     window.scrollBy({top: by, behavior: still() ? 'auto' : 'smooth'});
@@ -61,6 +70,15 @@ window.luthier.lessons = (source, pick, watch) => {
     document.querySelectorAll('.pointed').forEach((one) => one.classList.remove('pointed'));
     element.classList.add('pointed');
     setTimeout(() => element.classList.remove('pointed'), RING_SECONDS * 1000);
+  };
+
+  // What a click before has set off may draw the place anew or move it meanwhile.
+  const keep = (selector) => {
+    const element = visible(document.querySelector(selector));
+    if (!element) return;
+    const [box, [top, bottom]] = [element.getBoundingClientRect(), free()];
+    if (!element.classList.contains('pointed')) ring(element);
+    if (box.bottom < top + 20 || box.top > bottom - 20) scrollTo(element);
   };
 
   const show = async ({showTab, show: selector}) => {
@@ -75,6 +93,7 @@ window.luthier.lessons = (source, pick, watch) => {
     }
     scrollTo(found);
     ring(found);
+    for (const later of [700, 1500]) setTimeout(() => keep(selector), later);
     const control = found.matches('button, input, select, textarea, a') ? found : found.querySelector('button:not(:disabled), input:not(:disabled)');
     control?.focus({preventScroll: true});
   };
@@ -88,6 +107,9 @@ window.luthier.lessons = (source, pick, watch) => {
   };
   if (!window.luthier.lessonsListen) {
     window.luthier.lessonsListen = true;
+    const settle = () => document.body.classList.toggle('lessons-below', narrow.matches);
+    narrow.addEventListener('change', settle);
+    settle();
     document.addEventListener('click', (event) => window.luthier.lessonsClicked(event));
   }
   watch('value', draw);

@@ -33,6 +33,7 @@ POINTS: Mapping[str, tuple[str, bool]] = {
     "arms": ("technique", False),
     "start": ("train", False),
     "curves": ("train", False),
+    "matrix": ("train", False),
     "outcome": ("train", False),
     "runs": ("train", False),
     "ask": ("compare", False),
@@ -134,7 +135,7 @@ class Seen:
         example: The bundled example whose rows are chosen; empty for none and for rows of one's own.
         settings: What was changed of the technique's suggestions.
         held_out_percent: The share of the rows to hold out, where a person set it.
-        runs: Runs of the workspace on the starter model.
+        runs: Runs that count, on the starter model.
         arms: Ways to answer that were measured on the chosen rows.
     """
 

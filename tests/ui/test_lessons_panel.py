@@ -101,6 +101,7 @@ def test_only_a_step_that_nothing_can_check_is_ticked_by_hand() -> None:
 
 def test_it_can_be_started_again() -> None:
     assert progress_of(picked_in(BOOK, ALL_DONE, f"again:{LESSON.key}")) == {}
+    assert progress_of(picked_in(BOOK, ALL_DONE, f"again:{LESSON.key}", "r1"))[LESSON.key] == views.Progress(past="r1")
 
 
 @pytest.mark.parametrize(

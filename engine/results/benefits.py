@@ -78,16 +78,16 @@ def benefits(evidence: Evidence, run: Run | None, tuning_seconds: float | None) 
     if not (base and tuned and light):
         return ()
     found = [
-        Benefit("Better on your task", f"{100 * base.score:.0f} -> {100 * tuned.score:.0f} of 100 right; the best without training {100 * light.score:.0f}"),
-        Benefit("Fewer wrong answers", f"{(1 - base.score) * base.rows:.0f} of {base.rows} before, {(1 - tuned.score) * tuned.rows:.0f} of {tuned.rows} after"),
+        Benefit("On your task", f"{100 * base.score:.0f} -> {100 * tuned.score:.0f} of 100 right; the best without training {100 * light.score:.0f}"),
+        Benefit("Wrong answers", f"{(1 - base.score) * base.rows:.0f} of {base.rows} before, {(1 - tuned.score) * tuned.rows:.0f} of {tuned.rows} after"),
     ]  # fmt: skip
     longest = max((arm for arm in evidence if arm.arm in LIGHT_ARMS), key=lambda arm: arm.prompt_tokens)
     if longest.latency_seconds and tuned.latency_seconds:
         found.append(
-            Benefit("Faster than long prompts", f"{tuned.latency_seconds:.2f} s an answer with {tuned.prompt_tokens:.0f} tokens; '{longest.title}' {longest.latency_seconds:.2f} s with {longest.prompt_tokens:.0f}")
+            Benefit("Time of an answer", f"{tuned.latency_seconds:.2f} s an answer with {tuned.prompt_tokens:.0f} tokens; '{longest.title}' {longest.latency_seconds:.2f} s with {longest.prompt_tokens:.0f}")
         )  # fmt: skip
     if run is not None:
         share = run.plan.estimate.trainable_parameters / max(1, run.plan.estimate.total_parameters)
         took = f", in {tuning_seconds:.0f} s" if tuning_seconds else ""
-        found.append(Benefit("Cheaper than training from the start", f"{100 * share:.1f} % of the numbers moved{took}"))
+        found.append(Benefit("What training took", f"{100 * share:.1f} % of the numbers moved{took}"))
     return tuple(found)

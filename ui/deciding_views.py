@@ -243,7 +243,7 @@ def _arm(arm: MeasuredArm, cost: Cost | None, target: float) -> str:
     found = f"{100 * score.found:.0f} of 100" if score.found is not None else words.UNKNOWN
     reached = ' <span class="tag good-tag">good enough</span>' if score.score >= target else ""
     return (
-        f'<tr data-arm="{text(score.arm)}"><th scope="row">{text(score.title)}{reached}<span class="muted">{score.rows} rows{extra}</span></th>'
+        f'<tr data-arm="{text(score.arm)}"><th scope="row">{text(score.title)}{reached}<span class="muted">{score.rows} rows in {words.seconds_text(score.seconds)}{extra}</span></th>'
         f'<td class="scored">{bar}<span>{said}</span></td><td>{found}</td><td>{score.prompt_tokens:.0f} tokens</td><td>{wait}</td><td>{pays}</td>'
         f'<td class="acts"><button type="button" class="button small" data-pick="{ROWS}{text(arm.key)}" aria-label="Rows behind {text(score.title)}">Rows</button>'
         f'<button type="button" class="button small quiet" data-pick="{FORGET}{text(arm.key)}" aria-label="Forget {text(score.title)}">Forget</button></td></tr>'

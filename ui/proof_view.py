@@ -25,6 +25,12 @@ def line(tone: str, word: str, says: str, next_step: str = "") -> Line:
     return {"tone": tone, "word": word, "says": says, "next": next_step}
 
 
+WORTH_IT = line(
+    "note", "Next", "Was training worth it?",
+    "On the Technique tab, open 'Ask and measure' and measure: the tuned model joins the table, and the advice is held against it.",
+)  # fmt: skip
+
+
 def warnings_shown(warned: Sequence[RunWarned]) -> list[Line]:
     """Return what the run warned of; what needs nothing done is a note."""
     return [
@@ -41,7 +47,8 @@ def proof_shown(proved: RunProved, reading: Reading) -> list[Line]:
     checks = [moved, _answers(proved, reading), _reloaded(proved), _base(proved)]
     is_other = proved.reload_difference > proved.tolerance or not _base_is_untouched(proved)
     problems = [line("warning", "Check", problem, AFTER_A_PROBLEM if is_other else "") for problem in proved.problems]
-    return checks + problems
+    worth = [] if reading is Reading.JUDGE or proved.problems else [WORTH_IT]
+    return checks + problems + worth
 
 
 def memory_shown(run: Run, measured_bytes: int) -> Line:

@@ -100,9 +100,7 @@ def _decided(case: Case) -> Advice:
     return Advice(means, rule.key, technique, tuple(reasons), rule.source, hosted=hosted, measured=rule.measured)
 
 
-HOSTED = (
-    "Nothing of yours can train it, and your rows may leave: a hosted model is the way. Luthier writes the file for it."
-)
+HOSTED = "Nothing of yours can train it, and your rows may leave: a hosted model is the way. Under 'A hosted model instead' Luthier writes the files for it."
 
 
 def _technique(case: Case) -> tuple[str | None, str]:

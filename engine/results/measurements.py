@@ -185,6 +185,13 @@ def _arm_from(plain: Mapping[str, object]) -> MeasuredArm:
 
 
 def evidence_of(arms: tuple[MeasuredArm, ...]) -> Evidence:
-    """Return the scores that an advice rests on: the newest of each arm, and of each run."""
-    newest = {(arm.score.arm, arm.score.run): arm.score for arm in arms}
-    return tuple(newest.values())
+    """Return the scores that an advice rests on: of each arm, and of each run, the best prompt that was tried.
+
+    The best is the one whose interval begins highest, so that a lucky score of a few rows does not win; of equal ones the newest.
+    """
+    best: dict[tuple[str, str], ArmScore] = {}
+    for arm in arms:
+        name = (arm.score.arm, arm.score.run)
+        if name not in best or arm.score.low >= best[name].low:
+            best[name] = arm.score
+    return tuple(best.values())

@@ -82,7 +82,8 @@ def test_the_page_is_told_which_chart_is_large_and_gets_warnings_and_proof() -> 
 
 def test_the_proof_says_how_many_answers_changed_and_that_the_rest_is_as_it_should_be() -> None:
     lines = proof_shown(PROVED, Reading.TEXT)
-    assert [each["tone"] for each in lines] == ["good"] * 4
+    assert [each["tone"] for each in lines] == [*["good"] * 4, "note"]
+    assert "Ask and measure" in lines[-1]["next"]
     assert "3 of 4 questions" in lines[1]["says"]
 
 

@@ -32,7 +32,7 @@ ROWS = (
 def arm_of(
     arm: str, score: float = 0.5, run: str = "", created: float = 1.0, settings: PromptSettings = SETTINGS
 ) -> MeasuredArm:
-    shown = ArmScore(arm, score, 0.1, 0.9, "exact_match", 2, 1.5, 20.0, 0.2, run, "A title", 0.5)
+    shown = ArmScore(arm, score, score / 2, 0.95, "exact_match", 2, 1.5, 20.0, 0.2, run, "A title", 0.5)
     return MeasuredArm(arm_key(arm, settings, run), shown, settings, ROWS, 0.4, created)
 
 
@@ -120,9 +120,9 @@ def test_forgetting_takes_one_arm_and_no_file_of_another_name(kept: Measurements
     assert beside.exists()
 
 
-def test_the_newest_of_an_arm_and_of_each_run_is_the_evidence(kept: Measurements) -> None:
+def test_the_best_prompt_of_an_arm_and_each_run_are_the_evidence(kept: Measurements) -> None:
     for arm in (
-        arm_of(FEW_SHOT, 0.9, created=5.0), arm_of(FEW_SHOT, 0.2, created=1.0, settings=PromptSettings()),
+        arm_of(FEW_SHOT, 0.9, created=1.0), arm_of(FEW_SHOT, 0.2, created=5.0, settings=PromptSettings()),
         arm_of(TUNED, 0.6, "one", created=2.0), arm_of(TUNED, 0.7, "two", created=3.0),
     ):  # fmt: skip
         kept.keep(BENCH, arm)

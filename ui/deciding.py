@@ -33,7 +33,7 @@ from ui.background import Background, Flags
 from ui.choices import Choices
 from ui.forms import FieldNotes, form, sent_settings, settings_form
 from ui.guard import guarded, guarded_with
-from ui.panel import QUIET, TOKENIZING, panel, picked
+from ui.panel import ADVISING, QUIET, panel, picked
 from ui.session import Session, plan_choices
 
 TRIED_ROWS = 3
@@ -227,7 +227,7 @@ def _wire_advice(workspace: Workspace, session: Session, parts: Parts) -> None:
 
     state = [session.choices, parts.workbench, parts.documents]
     parts.questions.answer(
-        answer, state, [parts.answers, parts.strip, parts.advice, parts.arms], trigger_mode="always_last", **TOKENIZING
+        answer, state, [parts.answers, parts.strip, parts.advice, parts.arms], trigger_mode="always_last", **ADVISING
     )
     parts.advice.pick(use, session.choices, session.choices, **QUIET)
 
@@ -297,17 +297,17 @@ def _wire_workbench(workspace: Workspace, session: Session, parts: Parts) -> Non
         return fingerprint, said, _foreseen(workspace, *setup) if setup else ""
 
     state = [session.choices, parts.answers, parts.workbench, parts.documents]
-    session.choices.change(draw, [*state, parts.drawn], shown, **TOKENIZING)
-    session.status_bar.turned(redraw_arms(workspace), state, parts.arms, **TOKENIZING)
+    session.choices.change(draw, [*state, parts.drawn], shown, **ADVISING)
+    session.status_bar.turned(redraw_arms(workspace), state, parts.arms, **ADVISING)
     parts.form.edit(
         edit, state, [parts.workbench, parts.foreseen, parts.form, parts.arms, parts.strip, parts.advice],
-        trigger_mode="always_last", **TOKENIZING,
+        trigger_mode="always_last", **ADVISING,
     )  # fmt: skip
     parts.file.change(
         drop,
         [session.choices, parts.workbench, parts.file],
         [parts.documents, parts.file_said, parts.foreseen],
-        **TOKENIZING,
+        **ADVISING,
     )
 
 
@@ -410,4 +410,4 @@ def _wire_measuring(workspace: Workspace, session: Session, parts: Parts) -> Non
     parts.measure.click(measure, state, shown, trigger_mode="once", concurrency_limit=4, **QUIET)
     parts.attempt.click(attempt, state, shown, trigger_mode="once", concurrency_limit=4, **QUIET)
     parts.stop.click(stop, None, parts.progress, **QUIET)
-    parts.arms.pick(act, state, [parts.arms, parts.strip, parts.advice], **TOKENIZING)
+    parts.arms.pick(act, state, [parts.arms, parts.strip, parts.advice], **ADVISING)

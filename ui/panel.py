@@ -25,6 +25,9 @@ TOKENIZING: Mapping[str, object] = {**QUIET, "concurrency_id": "tokenizer", "con
 """For what counts tokens: one after the other, since a tokenizer's chat template is not safe in two threads
 (transformers 5.23: "AssistantTracker should not be reused before closed")."""
 
+ADVISING: Mapping[str, object] = {**QUIET, "concurrency_id": "advice", "concurrency_limit": 2}
+"""For the helper: never before or after what counts tokens, so that no other tab waits for it."""
+
 LONGEST_KEY = 500
 """No key that we draw is longer; what is longer was not drawn by us."""
 

@@ -12,6 +12,7 @@ of them.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -29,6 +30,7 @@ TrainOn: TypeAlias = Literal["answers", "everything"]
 
 IGNORED_LABEL = -100  # torch's cross entropy passes over this label
 _TOGETHER = 512  # rows encoded in one call
+_ONE_RENDERING = threading.Lock()  # a template keeps its marks in itself; two threads break it (transformers 5.23)
 _ANSWER_COLUMN: dict[DatasetType, str] = {
     DatasetType.PROMPT_COMPLETION: "completion",
     DatasetType.UNPAIRED_PREFERENCE: "completion",
@@ -412,9 +414,9 @@ def _render_marked(
 
     try:
         variables: dict[str, Any] = dict(tokenizer.special_tokens_map)
-        rendered: Any = render_jinja_template(
-            conversations=[list(messages)], chat_template=template, return_assistant_tokens_mask=True, **variables
-        )
+        marked = {"chat_template": template, "return_assistant_tokens_mask": True, **variables}
+        with _ONE_RENDERING:
+            rendered: Any = render_jinja_template([list(messages)], **marked)
     except (TemplateError, TypeError) as error:
         raise _refused(messages, error, place) from error
     texts, spans = rendered  # the function's annotation says str

@@ -5,36 +5,37 @@ Answers are kept in the browser. What is set at the workbench belongs to this wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
 
-from engine.errors import TuningError, UsageError
+from engine.errors import UsageError
 from engine.types import Value
 from engine.workspace import (
-    ANSWER_METRIC_TITLES,
-    TARGETS,
-    UNSURE,
-    Advice,
-    Answers,
-    Found,
     MeasureProgress,
     Workspace,
-    answers_known,
-    benefits,
-    checked_answers,
-    costs,
 )
 from ui import deciding_views as views
 from ui import hosting, words
+from ui.advising import (
+    advice_for,
+    advised,
+    answers_of,
+    known,
+    measured,
+    sentence_of,
+    set_up,
+    what_is_foreseen,
+    workbench_form,
+)
 from ui.background import Background, Flags
 from ui.choices import Choices
-from ui.forms import FieldNotes, form, sent_settings, settings_form
+from ui.forms import sent_settings, settings_form
 from ui.guard import guarded, guarded_with
 from ui.panel import ADVISING, QUIET, panel, picked
-from ui.session import Session, plan_choices
+from ui.session import Session
 
 TRIED_ROWS = 3
 """Rows that "try on a few" asks."""
@@ -76,16 +77,16 @@ def build(workspace: Workspace, session: Session) -> None:
 def _layout(workspace: Workspace, session: Session) -> Parts:
     fresh = Choices()
     strip = gr.HTML(
-        views.strip(_advice(workspace, fresh, {}, None)), elem_id="decide-strip", padding=False, apply_default_css=False,
+        views.strip(advice_for(workspace, fresh, {}, None)), elem_id="decide-strip", padding=False, apply_default_css=False,
         js_on_load="luthier.folded(element, watch);",
     )  # fmt: skip
     with gr.Column(elem_id="decide-body"):
         with gr.Row(elem_id="decide-ask", equal_height=False):
             questions = gr.HTML(
-                views.questions({}, _known(workspace, fresh)), elem_id="questions", padding=False, apply_default_css=False,
+                views.questions({}, known(workspace, fresh)), elem_id="questions", padding=False, apply_default_css=False,
                 js_on_load="luthier.questions(element, (sent) => trigger('answer', sent));",
             )  # fmt: skip
-            advice = panel(views.advice_card(_advice(workspace, fresh, {}, None), None), elem_id="advice")
+            advice = panel(views.advice_card(advice_for(workspace, fresh, {}, None), None), elem_id="advice")
         with gr.Column(elem_id="workbench", elem_classes="panel-column"):
             panel(views.workbench_head(), elem_id="workbench-head")
             form_place = settings_form(views.nothing_to_measure(), elem_id="workbench-form", has_estimate=False)
@@ -109,107 +110,14 @@ def _layout(workspace: Workspace, session: Session) -> Parts:
     )  # fmt: skip
 
 
-def _found(
-    workspace: Workspace, choices: Choices, workbench: Mapping[str, Value], documents: str | None
-) -> tuple[Found, int] | None:
-    subject = views.subject_of(choices)
-    return workspace.advice.set_up(subject, workbench, documents) if subject else None
-
-
-def _answers(sent: object) -> Answers:
-    """Return answers as they came from the page or the browser; what is no answer of ours is dropped."""
-    if not isinstance(sent, dict):
-        return {}
-    kept = {}
-    for key, value in list(sent.items())[:50]:
-        try:
-            kept |= checked_answers({key: value})
-        except TuningError:
-            continue
-    return kept
-
-
-def _known(workspace: Workspace, choices: Choices) -> Answers:
-    return answers_known(workspace.advice.facts(choices.model, choices.dataset))
-
-
-def _with_known(workspace: Workspace, choices: Choices, answers: Answers) -> Answers:
-    return {**_known(workspace, choices), **answers}
-
-
-def _advice(workspace: Workspace, choices: Choices, answers: Answers, found: Found | None) -> Advice:
-    return workspace.advice.advise(_with_known(workspace, choices, answers), choices.model, found)
-
-
-def advised(workspace: Workspace, choices: Choices, sent: object, found: Found | None) -> tuple[str, str]:
-    """Return the strip and the advice for what was answered, known and measured."""
-    answers = _answers(sent)
-    advice = _advice(workspace, choices, answers, found)
-    check = workspace.advice.check(_with_known(workspace, choices, answers), choices.model, found) if found else None
-    title = next((one.technique.title for one in workspace.techniques() if one.technique.key == advice.technique), "")
-    brought = ()
-    if found:
-        evidence = workspace.advice.evidence(found)
-        brought = benefits(evidence, *workspace.advice.tuned_run_of(evidence))
-    return views.strip(advice), views.advice_card(
-        advice, check, title, cost_of_advice(workspace, choices, advice), brought
-    )
-
-
-def cost_of_advice(workspace: Workspace, choices: Choices, advice: Advice) -> str:
-    """Return what training as advised would cost, in a sentence; empty when it cannot be said yet."""
-    if advice.technique is None or choices.dataset is None:
-        return ""
-    try:
-        plan = workspace.plan(plan_choices(choices.with_technique(advice.technique)))
-    except TuningError as mistake:
-        return mistake.sentence
-    estimate = plan.estimate
-    return (
-        f"With its defaults: {words.roughly_text(estimate.seconds)}, {words.bytes_text(estimate.memory_total_bytes)} of memory, "
-        f"{estimate.steps:,} steps."
-    )
-
-
-def measured(workspace: Workspace, choices: Choices, sent: object, found: Found) -> str:
-    """Return the table of what was measured, with a hint when a tuned model has not been."""
-    answers = _with_known(workspace, choices, _answers(sent))
-    arms = workspace.advice.arms(found)
-    evidence = tuple(arm.score for arm in arms)
-    runs = workspace.advice.tuned_runs(found)
-    waiting = runs and all(arm.score.run != runs[0].id for arm in arms)
-    note = views.tuned_is_ready(runs[0].name) if waiting and arms else ""
-    _, seconds = workspace.advice.tuned_run_of(evidence)
-    order = workspace.advice.order_of(arms)
-    target = TARGETS[answers.get("good_enough", UNSURE)]
-    spent = costs(evidence, seconds, answers.get("volume", ""))
-    return views.arms_table(order, spent, target, ANSWER_METRIC_TITLES[found.metric], note)
-
-
-def _form(workspace: Workspace, choices: Choices, workbench: Mapping[str, Value]) -> str:
-    subject = views.subject_of(choices)
-    if subject is None:
-        return views.nothing_to_measure()
-    rows = workspace.advice.workbench(subject)
-    metric = workbench.get("metric", next(row.default for row in rows if row.key == "metric"))
-    idle = {} if metric == "matches_pattern" else {"pattern": "Only 'Matches a pattern' reads it."}
-    notes = FieldNotes(disabled=idle, titles={"metric": ANSWER_METRIC_TITLES}, suggested_for="your data")
-    return form(rows, workbench, notes)
-
-
-def _foreseen(workspace: Workspace, found: Found, rows: int) -> str:
-    arms = workspace.advice.possible_arms(found)
-    return views.foreseen(arms, rows, workspace.advice.estimated_seconds(found, arms, rows))
-
-
 def _wire_advice(workspace: Workspace, session: Session, parts: Parts) -> None:
     @guarded
     def answer(choices: Choices, workbench: dict[str, Value], documents: str | None, event: gr.EventData) -> Updates:
         sent = event._data.get("answers") if isinstance(event._data, dict) else None
-        kept = dict(_answers(sent))
-        known = _known(workspace, choices)
-        kept = {key: value for key, value in kept.items() if known.get(key) != value}
-        setup = _found(workspace, choices, workbench, documents)
+        kept = dict(answers_of(sent))
+        already = known(workspace, choices)
+        kept = {key: value for key, value in kept.items() if already.get(key) != value}
+        setup = set_up(workspace, choices, workbench, documents)
         found = setup[0] if setup else None
         table = measured(workspace, choices, kept, found) if found and workspace.advice.arms(found) else gr.skip()
         return kept, *advised(workspace, choices, kept, found), table
@@ -238,52 +146,56 @@ def _wire_workbench(workspace: Workspace, session: Session, parts: Parts) -> Non
         parts.workbench,
     ]  # fmt: skip
 
-    @guarded_with(lambda error: (gr.skip(),) * 4 + (views.cannot_measure(_sentence(error)),) + (gr.skip(),) * 5)
+    @guarded_with(lambda error: (gr.skip(),) * 4 + (views.cannot_measure(sentence_of(error)),) + (gr.skip(),) * 5)
     def draw(
         choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None, drawn: object
     ) -> Updates:
         wanted = (choices.dataset, choices.model, choices.held_out, choices.held_out_percent, choices.held_out_seed)
         if wanted == drawn:
             return (gr.skip(),) * len(shown)
-        setup = _found(workspace, choices, {}, documents)
+        setup = set_up(workspace, choices, {}, documents)
         strip, advice = advised(workspace, choices, answers, setup[0] if setup else None)
-        asked = views.questions(_answers(answers), _known(workspace, choices))
+        asked = views.questions(answers_of(answers), known(workspace, choices))
         can = gr.update(interactive=setup is not None)
         if setup is None:
             return strip, asked, advice, views.nothing_to_measure(), "", can, can, "", wanted, {}
         found, rows = setup
         return (
-            strip, asked, advice, _form(workspace, choices, {}), _foreseen(workspace, found, rows), can, can,
+            strip, asked, advice, workbench_form(workspace, choices, {}), what_is_foreseen(workspace, found, rows), can, can,
             measured(workspace, choices, answers, found), wanted, {},
         )  # fmt: skip
 
     @guarded_with(
-        lambda error: (gr.skip(), views.cannot_measure(_sentence(error)), gr.skip(), gr.skip(), gr.skip(), gr.skip())
+        lambda error: (gr.skip(), views.cannot_measure(sentence_of(error)), gr.skip(), gr.skip(), gr.skip(), gr.skip())
     )
     def edit(
         choices: Choices, answers: object, before: dict[str, Value], documents: str | None, event: gr.EventData
     ) -> Updates:
         workbench = sent_settings(event)
-        setup = _found(workspace, choices, workbench, documents)
+        setup = set_up(workspace, choices, workbench, documents)
         if setup is None:
             return (gr.skip(),) * 6
         found, rows = setup
-        redrawn = _form(workspace, choices, workbench) if before.get("metric") != workbench.get("metric") else gr.skip()
+        redrawn = (
+            workbench_form(workspace, choices, workbench)
+            if before.get("metric") != workbench.get("metric")
+            else gr.skip()
+        )
         strip, advice = advised(workspace, choices, answers, found)
         return (
             workbench,
-            _foreseen(workspace, found, rows),
+            what_is_foreseen(workspace, found, rows),
             redrawn,
             measured(workspace, choices, answers, found),
             strip,
             advice,
         )
 
-    @guarded_with(lambda error: (None, views.cannot_measure(_sentence(error)), gr.skip()))
+    @guarded_with(lambda error: (None, views.cannot_measure(sentence_of(error)), gr.skip()))
     def drop(choices: Choices, workbench: dict[str, Value], path: str | None) -> Updates:
         if not path:
-            setup = _found(workspace, choices, workbench, None)
-            return None, "", _foreseen(workspace, *setup) if setup else ""
+            setup = set_up(workspace, choices, workbench, None)
+            return None, "", what_is_foreseen(workspace, *setup) if setup else ""
         inspection = workspace.data.inspect(Path(path))
         if inspection.dataset is None or not inspection.dataset.is_plain_text:
             raise UsageError(
@@ -292,9 +204,9 @@ def _wire_workbench(workspace: Workspace, session: Session, parts: Parts) -> Non
                 expected="plain text or Markdown",
             )
         fingerprint = inspection.dataset.fingerprint
-        setup = _found(workspace, choices, workbench, fingerprint)
+        setup = set_up(workspace, choices, workbench, fingerprint)
         said = f'<p class="help" role="status">{inspection.dataset.rows:,} parts of {words.short_title(inspection.dataset.name)} are searched instead of the training rows.</p>'
-        return fingerprint, said, _foreseen(workspace, *setup) if setup else ""
+        return fingerprint, said, what_is_foreseen(workspace, *setup) if setup else ""
 
     state = [session.choices, parts.answers, parts.workbench, parts.documents]
     session.choices.change(draw, [*state, parts.drawn], shown, **ADVISING)
@@ -316,18 +228,10 @@ def redraw_arms(workspace: Workspace) -> object:
 
     @guarded
     def redraw(choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None) -> object:
-        setup = _found(workspace, choices, workbench, documents)
+        setup = set_up(workspace, choices, workbench, documents)
         return measured(workspace, choices, answers, setup[0]) if setup else gr.skip()
 
     return redraw
-
-
-def _sentence(error: Exception) -> str:
-    return (
-        error.sentence
-        if isinstance(error, TuningError)
-        else "Something in Luthier itself went wrong; the log says what."
-    )
 
 
 def _wire_measuring(workspace: Workspace, session: Session, parts: Parts) -> None:
@@ -337,13 +241,13 @@ def _wire_measuring(workspace: Workspace, session: Session, parts: Parts) -> Non
     busy = (gr.update(interactive=False), gr.update(interactive=False), gr.update(visible=True))
 
     def failed(error: Exception) -> Updates:
-        return *idle, views.cannot_measure(_sentence(error)), gr.skip(), gr.skip(), gr.skip()
+        return *idle, views.cannot_measure(sentence_of(error)), gr.skip(), gr.skip(), gr.skip()
 
     @guarded_with(failed)
     def measure(
         choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None, request: gr.Request
     ) -> Iterator[Updates]:
-        setup = _found(workspace, choices, workbench, documents)
+        setup = set_up(workspace, choices, workbench, documents)
         if setup is None:
             raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
         found, rows = setup
@@ -371,7 +275,7 @@ def _wire_measuring(workspace: Workspace, session: Session, parts: Parts) -> Non
     def attempt(
         choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None, request: gr.Request
     ) -> Iterator[Updates]:
-        setup = _found(workspace, choices, workbench, documents)
+        setup = set_up(workspace, choices, workbench, documents)
         if setup is None:
             raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
         flag = flags.fresh(str(request.session_hash))
@@ -395,7 +299,7 @@ def _wire_measuring(workspace: Workspace, session: Session, parts: Parts) -> Non
     def act(
         choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None, event: gr.EventData
     ) -> Updates:
-        setup, key = _found(workspace, choices, workbench, documents), picked(event)
+        setup, key = set_up(workspace, choices, workbench, documents), picked(event)
         if setup is None:
             return (gr.skip(),) * 3
         found = setup[0]

@@ -1,0 +1,137 @@
+"""From choices and answers to what the helper shows: advice, its price, what was measured, the workbench's form.
+
+No component stands here; the panels of `deciding.py` are drawn from what these functions return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.errors import TuningError
+from engine.types import Value
+from engine.workspace import (
+    ANSWER_METRIC_TITLES,
+    TARGETS,
+    UNSURE,
+    Advice,
+    Answers,
+    Found,
+    Workspace,
+    answers_known,
+    benefits,
+    checked_answers,
+    costs,
+)
+from ui import deciding_views as views
+from ui import words
+from ui.choices import Choices
+from ui.forms import FieldNotes, form
+from ui.session import plan_choices
+
+
+def set_up(
+    workspace: Workspace, choices: Choices, workbench: Mapping[str, Value], documents: str | None
+) -> tuple[Found, int] | None:
+    """Return what these choices and the workbench ask about, and how many rows to ask; None while no rows are chosen."""
+    subject = views.subject_of(choices)
+    return workspace.advice.set_up(subject, workbench, documents) if subject else None
+
+
+def answers_of(sent: object) -> Answers:
+    """Return answers as they came from the page or the browser; what is no answer of ours is dropped."""
+    if not isinstance(sent, dict):
+        return {}
+    kept = {}
+    for key, value in list(sent.items())[:50]:
+        try:
+            kept |= checked_answers({key: value})
+        except TuningError:
+            continue
+    return kept
+
+
+def known(workspace: Workspace, choices: Choices) -> Answers:
+    """Return the answers that follow from the data, the model and this machine."""
+    return answers_known(workspace.advice.facts(choices.model, choices.dataset))
+
+
+def with_known(workspace: Workspace, choices: Choices, answers: Answers) -> Answers:
+    """Return the answers with what is known beneath them."""
+    return {**known(workspace, choices), **answers}
+
+
+def advice_for(workspace: Workspace, choices: Choices, answers: Answers, found: Found | None) -> Advice:
+    """Return the advice for what was answered, known and measured."""
+    return workspace.advice.advise(with_known(workspace, choices, answers), choices.model, found)
+
+
+def advised(workspace: Workspace, choices: Choices, sent: object, found: Found | None) -> tuple[str, str]:
+    """Return the strip and the advice for what was answered, known and measured."""
+    answers = answers_of(sent)
+    advice = advice_for(workspace, choices, answers, found)
+    check = workspace.advice.check(with_known(workspace, choices, answers), choices.model, found) if found else None
+    title = next((one.technique.title for one in workspace.techniques() if one.technique.key == advice.technique), "")
+    brought = ()
+    if found:
+        evidence = workspace.advice.evidence(found)
+        brought = benefits(evidence, *workspace.advice.tuned_run_of(evidence))
+    return views.strip(advice), views.advice_card(
+        advice, check, title, cost_of_advice(workspace, choices, advice), brought
+    )
+
+
+def cost_of_advice(workspace: Workspace, choices: Choices, advice: Advice) -> str:
+    """Return what training as advised would cost, in a sentence; empty when it cannot be said yet."""
+    if advice.technique is None or choices.dataset is None:
+        return ""
+    try:
+        plan = workspace.plan(plan_choices(choices.with_technique(advice.technique)))
+    except TuningError as mistake:
+        return mistake.sentence
+    estimate = plan.estimate
+    return (
+        f"With its defaults: {words.roughly_text(estimate.seconds)}, {words.bytes_text(estimate.memory_total_bytes)} of memory, "
+        f"{estimate.steps:,} steps."
+    )
+
+
+def measured(workspace: Workspace, choices: Choices, sent: object, found: Found) -> str:
+    """Return the table of what was measured, with a hint when a tuned model has not been."""
+    answers = with_known(workspace, choices, answers_of(sent))
+    arms = workspace.advice.arms(found)
+    evidence = tuple(arm.score for arm in arms)
+    runs = workspace.advice.tuned_runs(found)
+    waiting = runs and all(arm.score.run != runs[0].id for arm in arms)
+    note = views.tuned_is_ready(runs[0].name) if waiting and arms else ""
+    _, seconds = workspace.advice.tuned_run_of(evidence)
+    order = workspace.advice.order_of(arms)
+    target = TARGETS[answers.get("good_enough", UNSURE)]
+    spent = costs(evidence, seconds, answers.get("volume", ""))
+    return views.arms_table(order, spent, target, ANSWER_METRIC_TITLES[found.metric], note)
+
+
+def workbench_form(workspace: Workspace, choices: Choices, workbench: Mapping[str, Value]) -> str:
+    """Return the form of the workbench, or what stands there while no rows are chosen."""
+    subject = views.subject_of(choices)
+    if subject is None:
+        return views.nothing_to_measure()
+    rows = workspace.advice.workbench(subject)
+    metric = workbench.get("metric", next(row.default for row in rows if row.key == "metric"))
+    idle = {} if metric == "matches_pattern" else {"pattern": "Only 'Matches a pattern' reads it."}
+    notes = FieldNotes(disabled=idle, titles={"metric": ANSWER_METRIC_TITLES}, suggested_for="your data")
+    return form(rows, workbench, notes)
+
+
+def what_is_foreseen(workspace: Workspace, found: Found, rows: int) -> str:
+    """Return what pressing Measure will do."""
+    arms = workspace.advice.possible_arms(found)
+    return views.foreseen(arms, rows, workspace.advice.estimated_seconds(found, arms, rows))
+
+
+def sentence_of(error: Exception) -> str:
+    """Return an error as a person should read it."""
+    return (
+        error.sentence
+        if isinstance(error, TuningError)
+        else "Something in Luthier itself went wrong; the log says what."
+    )

@@ -13,7 +13,7 @@ from engine.types import Dataset, HeldOut
 from engine.workspace import Workspace
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     opened = Workspace.open(tmp_path_factory.mktemp("results") / "workspace")
     yield opened

@@ -81,7 +81,7 @@ class Server:
         return "".join(self.lines)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # so that no file counts the runs of another one
 def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     workspace = tmp_path_factory.mktemp("workspace")
     command = [sys.executable, "app.py", "--workspace", str(workspace), "--no-browser"]

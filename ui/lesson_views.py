@@ -25,6 +25,7 @@ PLACES: Mapping[str, str] = {
     "trained": "#trained",
     "cost": "#cost",
     "helper": "#decide-strip [data-fold]",
+    "advice": "#advice",
     "measure": "#measure",
     "arms": "#arms",
     "start": "#start",

@@ -29,6 +29,7 @@ POINTS: Mapping[str, tuple[str, bool]] = {
     "trained": ("technique", False),
     "cost": ("technique", False),
     "helper": ("technique", False),
+    "advice": ("technique", False),
     "measure": ("technique", False),
     "arms": ("technique", False),
     "start": ("train", False),

@@ -203,14 +203,14 @@ def arms_table(arms: Sequence[MeasuredArm], costs: Sequence[Cost], target: float
         for name, meaning in (
             ("Way to answer", ""),
             (
-                text(metric),
+                metric,
                 "The mean over the held-out rows, with the range in which the true mean lies 95 times of 100",
             ),
             ("Found", "How often the right answer stood in what the search found"),
             ("Prompt", "Tokens of a prompt, on average"),
             ("Wait", "Seconds from a question, asked alone, to the end of its answer"),
             ("Training pays after", "Requests until the time of training is won back by shorter answers"),
-            ("", ""),
+            ('<span class="sr-only">What can be done</span>', ""),
         )
     )
     return card(

@@ -92,14 +92,13 @@ def serve(workspace: Workspace, host: str, listener: socket.socket, open_browser
     import gradio
     import uvicorn
 
-    from engine.guide.lessons import LessonBook
     from ui.door import Door
     from ui.shell import build_app, launch_options
 
     port = listener.getsockname()[1]
     outer = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     mounted = gradio.mount_gradio_app(
-        outer, build_app(workspace, LessonBook.bundled()), path="", server_name=host, server_port=port, max_file_size=MAX_UPLOAD_BYTES,
+        outer, build_app(workspace), path="", server_name=host, server_port=port, max_file_size=MAX_UPLOAD_BYTES,
         footer_links=[], run_history=False, enable_monitoring=False, ssr_mode=False, allowed_paths=[], pwa=False,
         **launch_options(workspace),
     )  # fmt: skip

@@ -72,7 +72,7 @@ class Trial:
     def answers(self, arm: str, questions: Sequence[Messages] | None = None) -> list[str]:
         """Answer the held-out questions, or others, greedily as base or tuned."""
         asked = questions or [prompt_messages(row, self.held_out) for row in read_rows(self.held_out)]
-        return self.workspace.answers(self.run.id, asked, GenerationSettings(max_new_tokens=64), arm=arm)
+        return self.workspace.listening.answers(self.run.id, asked, GenerationSettings(max_new_tokens=64), arm=arm)
 
     def evaluations(self) -> list[EvaluationLogged]:
         """Return every look at the held-out rows, in order."""
@@ -176,7 +176,7 @@ def kept_facts(workspace: Workspace, run: str) -> tuple[float, float]:
     words = [row["rejected"].rstrip(".").lower() for row in rows]
     shares = []
     for arm in ("base", "tuned"):
-        said = workspace.answers(run, asked, GenerationSettings(max_new_tokens=64), arm=arm)
+        said = workspace.listening.answers(run, asked, GenerationSettings(max_new_tokens=64), arm=arm)
         shares.append(statistics.mean(word in text.lower() for word, text in zip(words, said, strict=True)))
     return shares[0], shares[1]
 

@@ -33,7 +33,7 @@ def measure(workspace: Workspace, example: str, technique: str, seed: int) -> di
     prompts, references = [prompt_messages(row, kept) for row in rows], [reference(row, kept) for row in rows]
     right = {}
     for arm in ("base", "tuned"):
-        answers = workspace.answers(run.id, prompts, GenerationSettings(max_new_tokens=64), arm=arm)
+        answers = workspace.listening.answers(run.id, prompts, GenerationSettings(max_new_tokens=64), arm=arm)
         right[arm] = sum(a.strip() == (r or "").strip() for a, r in zip(answers, references, strict=True))
     return {
         "seed": seed, "status": run.status.value, "rows": len(rows), "before": round(100 * right["base"] / len(rows), 1),

@@ -116,6 +116,8 @@ results/
   measurements.py     what was measured, kept by model, rows and metric
   workbench.py        what can be set before measuring, one row each
   benefits.py         what each way costs a request, and what training brought, as measured
+  listening.py        the room of a workspace in which models are heard
+  inquiry.py          what is asked about: rows, a model, a metric, prompts
   advice.py           the room of a workspace in which people are advised
   hosted.py           export of a dataset for a hosted provider
 workspace.py          the one door for the screens and the command line

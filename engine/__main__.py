@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TextIO
 from engine.errors import DataError, PlanError, TuningError, UsageError
 from engine.training.plan import read_plan
 from engine.types import Technique, Value
-from engine.workspace import GenerationSettings, PlanChoices, Subject, Workspace, checked_answers
+from engine.workspace import GenerationSettings, Inquiry, PlanChoices, Workspace, checked_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +154,7 @@ def advise(workspace: Workspace, arguments: argparse.Namespace) -> object:
     found = None
     if arguments.data:
         held_out = _fingerprint(workspace, arguments.held_out) if arguments.held_out else None
-        found = room.found(Subject(_fingerprint(workspace, arguments.data), arguments.model, held_out))
+        found = room.found(Inquiry(_fingerprint(workspace, arguments.data), arguments.model, held_out))
     if arguments.measure:
         if found is None:
             raise UsageError("there is nothing to measure on", next_step="Add --data with a file of your rows.")
@@ -238,7 +238,7 @@ def chat(workspace: Workspace, arguments: argparse.Namespace) -> object:
     system = [{"role": "system", "content": arguments.system}] if arguments.system else []
     messages = [*system, {"role": "user", "content": arguments.prompt}]
     answers: dict[str, object] = {}
-    for chunk in workspace.chat(arguments.run, messages, settings, checkpoint=arguments.checkpoint):
+    for chunk in workspace.listening.chat(arguments.run, messages, settings, checkpoint=arguments.checkpoint):
         answers[chunk.arm] = {"text": chunk.text, "tokens": chunk.tokens, "seconds": chunk.seconds}
     return answers
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,7 @@ from engine.events import RunEvent
 from engine.guide.advisor import Advice, Check
 from engine.guide.compatibility import OPTION_TITLES, TechniqueChoice, idle_settings, reason_against
 from engine.guide.evidence import ARM_TITLES, ArmScore
+from engine.guide.lessons import Choice, EndQuestion, Lesson, LessonBook, Step, Target
 from engine.guide.means import Means
 from engine.guide.methods import METHODS, PARTS, Method
 from engine.guide.moving_parts import moving_parts
@@ -59,10 +60,12 @@ from engine.models.fit import Change, Fit
 from engine.models.generation_settings import GenerationSettings
 from engine.models.hardware import Hardware, host_hardware
 from engine.models.warm_up import WarmUp
-from engine.results.advice import AdviceRoom, Found, Subject, answers_known
+from engine.results.advice import AdviceRoom
 from engine.results.answer_metrics import ANSWER_METRIC_TITLES
 from engine.results.benefits import Benefit, Cost, benefits, costs
 from engine.results.hosted import HostedExport
+from engine.results.inquiry import Found, Inquiry, answers_known
+from engine.results.listening import Listening
 from engine.results.measurements import AnsweredRow, MeasuredArm, MeasureProgress
 from engine.results.prompts import PromptSettings
 from engine.training.comparing import ComparedTechnique, TrainableShare
@@ -84,18 +87,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from engine.hub_files import DownloadProgress
-    from engine.models.generation import GenerationChunk, Voices
     from engine.training.probe import ProbeResult
 
 __all__ = [
     "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS",
     "TARGETS", "UNSURE", "Advice", "AnsweredRow", "Answers", "ArmScore", "Benefit", "Cancelled", "Change", "Check",
-    "ColumnFacts", "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Example", "Fit", "Found",
-    "GenerationSettings", "HostedExport", "Inspection", "LengthEffect", "Meaning", "Means", "MeasureProgress",
-    "MeasuredArm", "Method", "PlanChoices", "Preview", "Problem", "Progress", "PromptSettings", "Question", "RowsOrder",
-    "RowsPage", "RowsView", "SeriesDelta", "Severity", "Side", "Split", "Stage", "Subject", "TechniqueChoice",
-    "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray", "answers_known", "benefits", "checked_answers",
-    "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of", "moving_parts", "stages_of_plan",
+    "Choice", "ColumnFacts", "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "EndQuestion", "Example",
+    "Fit", "Found", "GenerationSettings", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook",
+    "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "PlanChoices", "Preview", "Problem",
+    "Progress", "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "SeriesDelta", "Severity", "Side",
+    "Split", "Stage", "Step", "Target", "TechniqueChoice", "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray",
+    "answers_known", "benefits", "checked_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of",
+    "method_of", "moving_parts", "stages_of_plan",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -106,6 +109,7 @@ class Workspace:
 
     Attributes:
         data: The datasets, the room with a name of its own.
+        listening: What base and tuned models answer.
         advice: Whether to fine-tune at all, measured.
     """
 
@@ -122,16 +126,11 @@ class Workspace:
         self._planner = Planner(self._catalog, self.data, self._store, directory)
         self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
         self._lock = threading.Lock()
-        self.advice = AdviceRoom(
-            self._catalog,
-            self.data,
-            self._planner,
-            self._store,
-            directory,
-            lambda: self._voices,
-            self._loaded_tokenizer,
-        )
         self._libraries = WarmUp("engine.data.chat_format", "engine.models.generation", "engine.training.runner")
+        self.listening = Listening(self._store, self._accelerator, self._libraries)
+        self.advice = AdviceRoom(
+            self._catalog, self.data, self._planner, self._store, directory, self.listening, self._loaded_tokenizer
+        )
         self._store.interrupt_orphans(accelerator_is_free=self._accelerator.holder() is None)
 
     @classmethod
@@ -209,6 +208,11 @@ class Workspace:
             replace(example, techniques=tuple(key for key in example.techniques if suits(key, example)))
             for example in load_examples(ASSETS / "examples")
         )
+
+    @cached_property
+    def lessons(self) -> LessonBook:
+        """The lessons that come with Luthier."""
+        return LessonBook.bundled()
 
     def models(self) -> list[PretrainedModel]:
         """Return the starter model, the downloaded ones, and some that can be downloaded."""
@@ -338,78 +342,13 @@ class Workspace:
             "directory": str(found.directory),
         } | ({"error": dict(found.error)} if found.error else {})  # fmt: skip
 
-    # --- listening -----------------------------------------------------------------------------------------------
-
-    def chat(
-        self,
-        run: str,
-        messages: Sequence[Mapping[str, str]],
-        settings: GenerationSettings,
-        *,
-        checkpoint: int | None = None,
-        arms: Sequence[str] = ("base", "tuned"),
-        stopped: Callable[[], bool] = lambda: False,
-    ) -> Iterator[GenerationChunk]:
-        """Let the base and the tuned model answer the same conversation, streaming.
-
-        Args:
-            run: The run whose model is heard.
-            messages: The conversation so far, the question last.
-            settings: Temperature, seed and the rest, the same for both.
-            checkpoint: The step whose checkpoint is heard; the last one otherwise.
-            arms: Which of the two answer, in this order.
-            stopped: Asked at each token; True ends the answers where they are.
-
-        Raises:
-            RunError: When the run kept no checkpoint, or none of that step, or it is damaged.
-        """
-        from engine.models.tuned import recipe_of
-
-        plan, path = self.run(run).plan, self._checkpoint_path(run, checkpoint)
-        return self._voices.answer(
-            recipe_of(plan), path, [dict(message) for message in messages], settings, arms=tuple(arms), stopped=stopped
-        )
-
-    def answers(
-        self,
-        run: str,
-        prompts: Sequence[Sequence[Mapping[str, str]]],
-        settings: GenerationSettings,
-        *,
-        arm: str = "tuned",
-    ) -> list[str]:
-        """Answer many conversations at once with the base or the tuned model."""
-        from engine.models.tuned import recipe_of
-
-        plan = self.run(run).plan
-        path = self._checkpoint_path(run, None) if arm == "tuned" else None
-        conversations = [[dict(message) for message in prompt] for prompt in prompts]
-        return self._voices.answer_batch(recipe_of(plan), path, conversations, settings)
-
-    def rewards(self, run: str, conversations: Sequence[Sequence[Mapping[str, str]]]) -> list[float]:
-        """Return what the reward model of a run says of conversations that end with an answer."""
-        from engine.models.tuned import recipe_of
-
-        plan, path = self.run(run).plan, self._checkpoint_path(run, None)
-        return self._voices.rewards(
-            recipe_of(plan), path, [[dict(message) for message in turns] for turns in conversations]
-        )
-
     def warm_up(self) -> None:
         """Import the heavy libraries in the background; whatever needs them waits for that from now on."""
         self._libraries.start()
 
     def _make_room(self) -> None:
         self._libraries.wait()
-        if "_voices" in self.__dict__:  # they hold a model only once they were asked for
-            self._voices.release()
-
-    @cached_property
-    def _voices(self) -> Voices:
-        self._libraries.wait()
-        from engine.models.generation import Voices
-
-        return Voices(self._accelerator)
+        self.listening.release()
 
     def _loaded_tokenizer(self, name: str) -> tuple[Path, PreTrainedTokenizerBase]:
         """The tokenizer of a model and the model's folder; the first call imports transformers (seconds)."""
@@ -436,14 +375,6 @@ class Workspace:
                     expected=f"rows with the fingerprint {dataset.fingerprint[:12]}", next_step="Make a new plan.",
                 )  # fmt: skip
         return plan
-
-    def _checkpoint_path(self, run: str, step: int | None) -> Path:
-        from engine.training.checkpoints import newest_verified, verified_at
-
-        found = self.run(run)
-        if step is None:
-            return newest_verified(found.id, found.directory).path
-        return verified_at(found.id, found.directory, step).path
 
 
 def _run_name(plan: TrainingPlan) -> str:

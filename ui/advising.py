@@ -6,8 +6,9 @@ No component stands here; the panels of `deciding.py` are drawn from what these 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from engine.errors import TuningError
+from engine.errors import TuningError, UsageError
 from engine.types import Value
 from engine.workspace import (
     ANSWER_METRIC_TITLES,
@@ -16,6 +17,8 @@ from engine.workspace import (
     Advice,
     Answers,
     Found,
+    Inquiry,
+    Split,
     Workspace,
     answers_known,
     benefits,
@@ -29,12 +32,45 @@ from ui.forms import FieldNotes, form
 from ui.session import plan_choices
 
 
-def set_up(
-    workspace: Workspace, choices: Choices, workbench: Mapping[str, Value], documents: str | None
-) -> tuple[Found, int] | None:
-    """Return what these choices and the workbench ask about, and how many rows to ask; None while no rows are chosen."""
-    subject = views.subject_of(choices)
-    return workspace.advice.set_up(subject, workbench, documents) if subject else None
+@dataclass(frozen=True)
+class Asked:
+    """What the helper is asked with, as a window holds it; nothing in it is trusted.
+
+    Attributes:
+        answers: As the browser keeps them.
+        workbench: What differs from what is suggested.
+        documents: The fingerprint of dropped texts.
+    """
+
+    choices: Choices
+    answers: object = None
+    workbench: Mapping[str, Value] = field(default_factory=dict)
+    documents: str | None = None
+
+    def set_up(self, workspace: Workspace) -> tuple[Found, int] | None:
+        """Return what is asked about, and how many held-out rows to ask; None while no rows are chosen."""
+        inquiry = inquiry_of(self.choices)
+        return workspace.advice.set_up(inquiry, self.workbench, self.documents) if inquiry else None
+
+    def rows_to_ask(self, workspace: Workspace) -> tuple[Found, int]:
+        """Return the same, where there must be rows.
+
+        Raises:
+            UsageError: When none are chosen.
+        """
+        setup = self.set_up(workspace)
+        if setup is None:
+            raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
+        return setup
+
+
+def inquiry_of(choices: Choices) -> Inquiry | None:
+    """Return what these choices ask about; None while no rows are chosen."""
+    if choices.dataset is None:
+        return None
+    return Inquiry(
+        choices.dataset, choices.model, choices.held_out, Split(choices.held_out_percent, choices.held_out_seed)
+    )
 
 
 def answers_of(sent: object) -> Answers:
@@ -112,10 +148,10 @@ def measured(workspace: Workspace, choices: Choices, sent: object, found: Found)
 
 def workbench_form(workspace: Workspace, choices: Choices, workbench: Mapping[str, Value]) -> str:
     """Return the form of the workbench, or what stands there while no rows are chosen."""
-    subject = views.subject_of(choices)
-    if subject is None:
+    inquiry = inquiry_of(choices)
+    if inquiry is None:
         return views.nothing_to_measure()
-    rows = workspace.advice.workbench(subject)
+    rows = workspace.advice.workbench(inquiry)
     metric = workbench.get("metric", next(row.default for row in rows if row.key == "metric"))
     idle = {} if metric == "matches_pattern" else {"pattern": "Only 'Matches a pattern' reads it."}
     notes = FieldNotes(disabled=idle, titles={"metric": ANSWER_METRIC_TITLES}, suggested_for="your data")
@@ -124,8 +160,9 @@ def workbench_form(workspace: Workspace, choices: Choices, workbench: Mapping[st
 
 def what_is_foreseen(workspace: Workspace, found: Found, rows: int) -> str:
     """Return what pressing Measure will do."""
-    arms = workspace.advice.possible_arms(found)
-    return views.foreseen(arms, rows, workspace.advice.estimated_seconds(found, arms, rows))
+    arms = workspace.advice.arms_to_measure(found, rows)
+    kept = [arm for arm in workspace.advice.possible_arms(found) if arm not in arms]
+    return views.foreseen(arms, rows, workspace.advice.estimated_seconds(found, arms, rows), kept)
 
 
 def sentence_of(error: Exception) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from engine.errors import UsageError
-from engine.workspace import GenerationSettings, Workspace
+from engine.workspace import GenerationSettings, Listening
 
 if TYPE_CHECKING:
     from engine.workspace import GenerationChunk
@@ -118,11 +118,11 @@ def messages_of(question: str, system: str) -> list[dict[str, str]]:
 
 
 def answers(
-    workspace: Workspace, run: str, question: str, system: str, sampling: GenerationSettings, stopped: threading.Event
+    listening: Listening, run: str, question: str, system: str, sampling: GenerationSettings, stopped: threading.Event
 ) -> Iterator[Turn]:
     """Yield the turn as both answers grow, at most every 60 ms, and once more when both are complete."""
     turn, shown = Turn(question), 0.0
-    chunks = workspace.chat(run, messages_of(question, system), sampling, stopped=stopped.is_set)  # type: ignore[arg-type]
+    chunks = listening.chat(run, messages_of(question, system), sampling, stopped=stopped.is_set)  # type: ignore[arg-type]
     try:
         for chunk in chunks:
             turn = turn.with_chunk(chunk)

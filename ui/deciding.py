@@ -5,40 +5,33 @@ Answers are kept in the browser. What is set at the workbench belongs to this wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gradio as gr
 
 from engine.errors import UsageError
 from engine.types import Value
-from engine.workspace import (
-    MeasureProgress,
-    Workspace,
-)
+from engine.workspace import Workspace
 from ui import deciding_views as views
-from ui import hosting, words
+from ui import hosting, measuring
 from ui.advising import (
+    Asked,
     advice_for,
     advised,
     answers_of,
     known,
     measured,
     sentence_of,
-    set_up,
     what_is_foreseen,
     workbench_form,
 )
-from ui.background import Background, Flags
 from ui.choices import Choices
 from ui.forms import sent_settings, settings_form
 from ui.guard import guarded, guarded_with
+from ui.measuring import TRIED_ROWS, MeasuringParts
 from ui.panel import ADVISING, QUIET, panel, picked
 from ui.session import Session
-
-TRIED_ROWS = 3
-"""Rows that "try on a few" asks."""
 
 DOCUMENT_KINDS = [".txt", ".md"]
 Updates = tuple[object, ...]
@@ -71,7 +64,10 @@ def build(workspace: Workspace, session: Session) -> None:
     parts = _layout(workspace, session)
     _wire_advice(workspace, session, parts)
     _wire_workbench(workspace, session, parts)
-    _wire_measuring(workspace, session, parts)
+    measuring.wire(workspace, session, MeasuringParts(
+        parts.measure, parts.attempt, parts.stop, parts.progress, parts.arms, parts.strip, parts.advice, parts.answers,
+        parts.workbench, parts.documents,
+    ))  # fmt: skip
 
 
 def _layout(workspace: Workspace, session: Session) -> Parts:
@@ -114,24 +110,12 @@ def _wire_advice(workspace: Workspace, session: Session, parts: Parts) -> None:
     @guarded
     def answer(choices: Choices, workbench: dict[str, Value], documents: str | None, event: gr.EventData) -> Updates:
         sent = event._data.get("answers") if isinstance(event._data, dict) else None
-        kept = dict(answers_of(sent))
-        already = known(workspace, choices)
-        kept = {key: value for key, value in kept.items() if already.get(key) != value}
-        setup = set_up(workspace, choices, workbench, documents)
-        found = setup[0] if setup else None
-        table = measured(workspace, choices, kept, found) if found and workspace.advice.arms(found) else gr.skip()
-        return kept, *advised(workspace, choices, kept, found), table
+        return answered(workspace, Asked(choices, answers_of(sent), workbench, documents))
 
     @guarded
     def use(choices: Choices, event: gr.EventData) -> object:
         key = picked(event)
-        if not key.startswith(views.USE):
-            return gr.skip()
-        technique = key.removeprefix(views.USE)
-        entry = next((one for one in workspace.techniques_for(choices.model) if one.technique.key == technique), None)
-        if entry is None or not entry.available:
-            raise UsageError("this technique cannot be used here", next_step="Choose another one below.")
-        return choices.with_technique(technique)
+        return used(workspace, choices, key.removeprefix(views.USE)) if key.startswith(views.USE) else gr.skip()
 
     state = [session.choices, parts.workbench, parts.documents]
     parts.questions.answer(
@@ -140,178 +124,114 @@ def _wire_advice(workspace: Workspace, session: Session, parts: Parts) -> None:
     parts.advice.pick(use, session.choices, session.choices, **QUIET)
 
 
+def answered(workspace: Workspace, asked: Asked) -> Updates:
+    """Return the answers to keep (those that are not known anyway), the strip, the advice and the table."""
+    already = known(workspace, asked.choices)
+    kept = {key: value for key, value in answers_of(asked.answers).items() if already.get(key) != value}
+    setup = asked.set_up(workspace)
+    found = setup[0] if setup else None
+    table = measured(workspace, asked.choices, kept, found) if found else gr.skip()
+    return kept, *advised(workspace, asked.choices, kept, found), table
+
+
+def used(workspace: Workspace, choices: Choices, technique: str) -> Choices:
+    """Return the choices with the advised technique.
+
+    Raises:
+        UsageError: When it cannot be used here.
+    """
+    entry = next((one for one in workspace.techniques_for(choices.model) if one.technique.key == technique), None)
+    if entry is None or not entry.available:
+        raise UsageError("this technique cannot be used here", next_step="Choose another one below.")
+    return choices.with_technique(technique)
+
+
 def _wire_workbench(workspace: Workspace, session: Session, parts: Parts) -> None:
+    @guarded_with(lambda error: (gr.skip(),) * 4 + (views.cannot_measure(sentence_of(error)),) + (gr.skip(),) * 5)
+    def draw(choices: Choices, answers: object, documents: str | None, drawn: object) -> Updates:
+        wanted = (choices.dataset, choices.model, choices.held_out, choices.held_out_percent, choices.held_out_seed)
+        if wanted == drawn:
+            return (gr.skip(),) * 10
+        return *drawn_anew(workspace, Asked(choices, answers, {}, documents)), wanted, {}
+
+    @guarded_with(lambda error: (gr.skip(), views.cannot_measure(sentence_of(error))) + (gr.skip(),) * 4)
+    def edit(choices: Choices, answers: object, before: dict[str, Value], documents: str | None, event: gr.EventData) -> Updates:  # fmt: skip
+        asked = Asked(choices, answers, sent_settings(event), documents)
+        return edited(workspace, asked, redrawn=before.get("metric") != asked.workbench.get("metric"))
+
+    @guarded_with(lambda error: (None, views.cannot_measure(sentence_of(error)), gr.skip()))
+    def drop(choices: Choices, workbench: dict[str, Value], path: str | None) -> Updates:
+        return dropped(workspace, Asked(choices, None, workbench), path)
+
+    @guarded
+    def turned(choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None) -> object:
+        setup = Asked(choices, answers, workbench, documents).set_up(workspace)  # a tuned model may be ready now
+        return measured(workspace, choices, answers, setup[0]) if setup else gr.skip()
+
+    asked = [session.choices, parts.answers, parts.workbench, parts.documents]
     shown = [
         parts.strip, parts.questions, parts.advice, parts.form, parts.foreseen, parts.measure, parts.attempt, parts.arms, parts.drawn,
         parts.workbench,
     ]  # fmt: skip
+    session.choices.change(draw, [session.choices, parts.answers, parts.documents, parts.drawn], shown, **ADVISING)
+    session.status_bar.turned(turned, asked, parts.arms, **ADVISING)
+    edited_parts = [parts.workbench, parts.foreseen, parts.form, parts.arms, parts.strip, parts.advice]
+    parts.form.edit(edit, asked, edited_parts, trigger_mode="always_last", **ADVISING)
+    dropped_parts = [parts.documents, parts.file_said, parts.foreseen]
+    parts.file.change(drop, [session.choices, parts.workbench, parts.file], dropped_parts, **ADVISING)
+    session.measured.change(foresee(workspace), asked, parts.foreseen, **ADVISING)
 
-    @guarded_with(lambda error: (gr.skip(),) * 4 + (views.cannot_measure(sentence_of(error)),) + (gr.skip(),) * 5)
-    def draw(
-        choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None, drawn: object
-    ) -> Updates:
-        wanted = (choices.dataset, choices.model, choices.held_out, choices.held_out_percent, choices.held_out_seed)
-        if wanted == drawn:
-            return (gr.skip(),) * len(shown)
-        setup = set_up(workspace, choices, {}, documents)
-        strip, advice = advised(workspace, choices, answers, setup[0] if setup else None)
-        asked = views.questions(answers_of(answers), known(workspace, choices))
-        can = gr.update(interactive=setup is not None)
-        if setup is None:
-            return strip, asked, advice, views.nothing_to_measure(), "", can, can, "", wanted, {}
-        found, rows = setup
-        return (
-            strip, asked, advice, workbench_form(workspace, choices, {}), what_is_foreseen(workspace, found, rows), can, can,
-            measured(workspace, choices, answers, found), wanted, {},
-        )  # fmt: skip
 
-    @guarded_with(
-        lambda error: (gr.skip(), views.cannot_measure(sentence_of(error)), gr.skip(), gr.skip(), gr.skip(), gr.skip())
-    )
-    def edit(
-        choices: Choices, answers: object, before: dict[str, Value], documents: str | None, event: gr.EventData
-    ) -> Updates:
-        workbench = sent_settings(event)
-        setup = set_up(workspace, choices, workbench, documents)
-        if setup is None:
-            return (gr.skip(),) * 6
-        found, rows = setup
-        redrawn = (
-            workbench_form(workspace, choices, workbench)
-            if before.get("metric") != workbench.get("metric")
-            else gr.skip()
-        )
-        strip, advice = advised(workspace, choices, answers, found)
-        return (
-            workbench,
-            what_is_foreseen(workspace, found, rows),
-            redrawn,
-            measured(workspace, choices, answers, found),
-            strip,
-            advice,
-        )
+def foresee(workspace: Workspace) -> object:
+    """Return the handler that says anew what pressing Measure will do: what was measured is not asked again."""
 
-    @guarded_with(lambda error: (None, views.cannot_measure(sentence_of(error)), gr.skip()))
-    def drop(choices: Choices, workbench: dict[str, Value], path: str | None) -> Updates:
-        if not path:
-            setup = set_up(workspace, choices, workbench, None)
-            return None, "", what_is_foreseen(workspace, *setup) if setup else ""
+    @guarded
+    def handler(choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None) -> object:
+        setup = Asked(choices, answers, workbench, documents).set_up(workspace)
+        return what_is_foreseen(workspace, *setup) if setup else ""
+
+    return handler
+
+
+def drawn_anew(workspace: Workspace, asked: Asked) -> Updates:
+    """Return strip, questions, advice, form, what is foreseen, the two buttons and the table for other rows or another model."""
+    setup = asked.set_up(workspace)
+    found = setup[0] if setup else None
+    strip, advice = advised(workspace, asked.choices, asked.answers, found)
+    questions = views.questions(answers_of(asked.answers), known(workspace, asked.choices))
+    can = gr.update(interactive=setup is not None)
+    form = workbench_form(workspace, asked.choices, asked.workbench)
+    foreseen = what_is_foreseen(workspace, *setup) if setup else ""
+    table = measured(workspace, asked.choices, asked.answers, found) if found else ""
+    return strip, questions, advice, form, foreseen, can, can, table
+
+
+def edited(workspace: Workspace, asked: Asked, *, redrawn: bool) -> Updates:
+    """Return the workbench, what is foreseen, the form (where it must be `redrawn`), the table, the strip and the advice."""
+    setup = asked.set_up(workspace)
+    if setup is None:
+        return (gr.skip(),) * 6
+    form = workbench_form(workspace, asked.choices, asked.workbench) if redrawn else gr.skip()
+    table = measured(workspace, asked.choices, asked.answers, setup[0])
+    strip, advice = advised(workspace, asked.choices, asked.answers, setup[0])
+    return asked.workbench, what_is_foreseen(workspace, *setup), form, table, strip, advice
+
+
+def dropped(workspace: Workspace, asked: Asked, path: str | None) -> Updates:
+    """Return the fingerprint of dropped texts, what is said of them, and what is foreseen; without a path all is as before.
+
+    Raises:
+        UsageError: When the file holds no text.
+    """
+    fingerprint, said = None, ""
+    if path:
         inspection = workspace.data.inspect(Path(path))
-        if inspection.dataset is None or not inspection.dataset.is_plain_text:
+        dataset = inspection.dataset
+        if dataset is None or not dataset.is_plain_text:
             raise UsageError(
-                "this is no text that can be searched",
-                found=inspection.message[:200],
-                expected="plain text or Markdown",
-            )
-        fingerprint = inspection.dataset.fingerprint
-        setup = set_up(workspace, choices, workbench, fingerprint)
-        said = f'<p class="help" role="status">{inspection.dataset.rows:,} parts of {words.short_title(inspection.dataset.name)} are searched instead of the training rows.</p>'
-        return fingerprint, said, what_is_foreseen(workspace, *setup) if setup else ""
-
-    state = [session.choices, parts.answers, parts.workbench, parts.documents]
-    session.choices.change(draw, [*state, parts.drawn], shown, **ADVISING)
-    session.status_bar.turned(redraw_arms(workspace), state, parts.arms, **ADVISING)
-    parts.form.edit(
-        edit, state, [parts.workbench, parts.foreseen, parts.form, parts.arms, parts.strip, parts.advice],
-        trigger_mode="always_last", **ADVISING,
-    )  # fmt: skip
-    parts.file.change(
-        drop,
-        [session.choices, parts.workbench, parts.file],
-        [parts.documents, parts.file_said, parts.foreseen],
-        **ADVISING,
-    )
-
-
-def redraw_arms(workspace: Workspace) -> object:
-    """Return the handler that draws the table anew when a run has ended: a tuned model may be ready to be measured."""
-
-    @guarded
-    def redraw(choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None) -> object:
-        setup = set_up(workspace, choices, workbench, documents)
-        return measured(workspace, choices, answers, setup[0]) if setup else gr.skip()
-
-    return redraw
-
-
-def _wire_measuring(workspace: Workspace, session: Session, parts: Parts) -> None:
-    flags = Flags()
-    shown = [parts.measure, parts.attempt, parts.stop, parts.progress, parts.arms, parts.strip, parts.advice]
-    idle = (gr.update(interactive=True), gr.update(interactive=True), gr.update(visible=False))
-    busy = (gr.update(interactive=False), gr.update(interactive=False), gr.update(visible=True))
-
-    def failed(error: Exception) -> Updates:
-        return *idle, views.cannot_measure(sentence_of(error)), gr.skip(), gr.skip(), gr.skip()
-
-    @guarded_with(failed)
-    def measure(
-        choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None, request: gr.Request
-    ) -> Iterator[Updates]:
-        setup = set_up(workspace, choices, workbench, documents)
-        if setup is None:
-            raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
-        found, rows = setup
-        flag = flags.fresh(str(request.session_hash))
-        yield *busy, views.waiting(), gr.skip(), gr.skip(), gr.skip()
-
-        def work(tell: object) -> None:
-            arms = workspace.advice.possible_arms(found)
-            for progress in workspace.advice.measure(found, arms, rows, flag.is_set):
-                tell(progress)  # type: ignore[operator]
-
-        for progress in Background[MeasureProgress, None](work, flag).steps():
-            yield (
-                *(gr.skip(),) * 3,
-                views.progressing(progress),
-                measured(workspace, choices, answers, found),
-                gr.skip(),
-                gr.skip(),
-            )
-        strip, advice = advised(workspace, choices, answers, found)
-        said = '<p class="help" role="status">Stopped. Ways that were finished are kept.</p>' if flag.is_set() else ""
-        yield *idle, said, measured(workspace, choices, answers, found), strip, advice
-
-    @guarded_with(failed)
-    def attempt(
-        choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None, request: gr.Request
-    ) -> Iterator[Updates]:
-        setup = set_up(workspace, choices, workbench, documents)
-        if setup is None:
-            raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
-        flag = flags.fresh(str(request.session_hash))
-        yield *busy, views.waiting(), gr.skip(), gr.skip(), gr.skip()
-        arms = [
-            arm for arm in workspace.advice.possible_arms(setup[0]) if arm in ("prompt", "few_shot", "retrieval")
-        ] or ["base"]
-        tried = workspace.advice.try_out(setup[0], arms, TRIED_ROWS, flag.is_set)
-        body = "".join(
-            views.answered_rows(arm, title=f"{arm.score.title}, tried on {TRIED_ROWS} rows", back=place == 0)
-            for place, arm in enumerate(tried)
-        )
-        yield *idle, "", body, gr.skip(), gr.skip()
-
-    @guarded
-    def stop(request: gr.Request) -> str:
-        flags.raise_for(str(request.session_hash))
-        return '<p class="help" role="status">Stopping…</p>'
-
-    @guarded
-    def act(
-        choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None, event: gr.EventData
-    ) -> Updates:
-        setup, key = set_up(workspace, choices, workbench, documents), picked(event)
-        if setup is None:
-            return (gr.skip(),) * 3
-        found = setup[0]
-        if key.startswith(views.ROWS):
-            arm = next((arm for arm in workspace.advice.arms(found) if arm.key == key.removeprefix(views.ROWS)), None)
-            return (views.answered_rows(arm) if arm else gr.skip()), gr.skip(), gr.skip()
-        if key.startswith(views.FORGET):
-            workspace.advice.forget(found, key.removeprefix(views.FORGET))
-        return measured(workspace, choices, answers, found), *advised(workspace, choices, answers, found)
-
-    state = [session.choices, parts.answers, parts.workbench, parts.documents]
-    parts.measure.click(measure, state, shown, trigger_mode="once", concurrency_limit=4, **QUIET)
-    parts.attempt.click(attempt, state, shown, trigger_mode="once", concurrency_limit=4, **QUIET)
-    parts.stop.click(stop, None, parts.progress, **QUIET)
-    parts.arms.pick(act, state, [parts.arms, parts.strip, parts.advice], **ADVISING)
+                "this is no text that can be searched", found=inspection.message[:200], expected="plain text or Markdown",
+                next_step="Drop a .txt or .md file.",
+            )  # fmt: skip
+        fingerprint, said = dataset.fingerprint, views.searched_instead(dataset.rows, dataset.name)
+    setup = replace(asked, documents=fingerprint).set_up(workspace)
+    return fingerprint, said, what_is_foreseen(workspace, *setup) if setup else ""

@@ -17,11 +17,8 @@ from engine.workspace import (
     MeasuredArm,
     MeasureProgress,
     Question,
-    Split,
-    Subject,
 )
 from ui import words
-from ui.choices import Choices
 from ui.markup import card, explains, in_guide, pill, term, text
 
 USE, ROWS, FORGET, BACK = "use:", "rows:", "forget:", "back to the table"
@@ -33,15 +30,6 @@ TONES: Mapping[Means, str] = {
 
 MOST_ROWS_SHOWN = 60
 LONGEST_CELL = 400
-
-
-def subject_of(choices: Choices) -> Subject | None:
-    """Return what these choices ask about; None while no rows are chosen."""
-    if choices.dataset is None:
-        return None
-    return Subject(
-        choices.dataset, choices.model, choices.held_out, Split(choices.held_out_percent, choices.held_out_seed)
-    )
 
 
 def strip(advice: Advice) -> str:
@@ -155,8 +143,9 @@ def cannot_measure(sentence: str) -> str:
     return card(f'<p role="alert">{text(sentence)}</p>', title="Measure before you train", classes="mistake")
 
 
-def foreseen(arms: Sequence[str], rows: int, seconds: float) -> str:
-    """Return what pressing Measure will do, before it does."""
+def foreseen(arms: Sequence[str], rows: int, seconds: float, kept: Sequence[str] = ()) -> str:
+    """Return what pressing Measure will do, before it does; `kept` are those whose scores stand already."""
+    stand = f" {_counted_ways(len(kept))} measured already and not asked again." if kept else ""
     ways = ", ".join(ARM_TITLES[arm].lower() for arm in arms)
     caution = (
         ""
@@ -164,9 +153,23 @@ def foreseen(arms: Sequence[str], rows: int, seconds: float) -> str:
         else ' <span class="caution">Fewer than 20 rows: the intervals will be too wide to decide.</span>'
     )
     return (
-        f'<p class="help" data-slot="foreseen">{len(arms)} ways ({text(ways)}) on {rows:,} held-out '
-        f"{'row' if rows == 1 else 'rows'}, about {text(words.roughly_text(max(1.0, seconds)))}.{caution}</p>"
+        f'<p class="help" data-slot="foreseen">{len(arms)} {"way" if len(arms) == 1 else "ways"} ({text(ways)}) on {rows:,} held-out '
+        f"{'row' if rows == 1 else 'rows'}, about {text(words.roughly_text(max(1.0, seconds)))}.{stand}{caution}</p>"
     )
+
+
+def _counted_ways(count: int) -> str:
+    return "1 way was" if count == 1 else f"{count} ways were"
+
+
+def searched_instead(parts: int, name: str) -> str:
+    """Return what is said of dropped texts."""
+    return f'<p class="help" role="status">{parts:,} parts of {text(words.short_title(name))} are searched instead of the training rows.</p>'
+
+
+def said(sentence: str) -> str:
+    """Return a sentence that a screen reader is told too."""
+    return f'<p class="help" role="status">{text(sentence)}</p>'
 
 
 def progressing(progress: MeasureProgress) -> str:

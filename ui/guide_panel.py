@@ -14,17 +14,16 @@ from ui.guide_texts import CHAPTERS, GLOSSARIES, START, Guide, GuideText, guide_
 from ui.markup import starts_here, text
 
 
-def guide_panel(*, with_lessons: bool = False) -> gr.HTML:
-    """Return the place from which the page takes the drawer, with a part for lessons where there are any."""
+def guide_panel() -> gr.HTML:
+    """Return the place from which the page takes the drawer."""
     return gr.HTML(
-        f"<template>{drawer(guide_texts(), with_lessons=with_lessons)}</template>", elem_id="guide-source", padding=False, apply_default_css=False,
+        f"<template>{drawer(guide_texts())}</template>", elem_id="guide-source", padding=False, apply_default_css=False,
         js_on_load="luthier.guide(element);",
     )  # fmt: skip
 
 
-def drawer(guide: Guide, *, with_lessons: bool = False) -> str:
+def drawer(guide: Guide) -> str:
     """Return the drawer with all its texts; the page shows one of them at a time."""
-    parts, lessons = (_PARTS, _LESSONS) if with_lessons else ("", "")
     texts = "".join(_article(one, _neighbours(guide, one)) for one in (*guide.pages, *guide.entries))
     return (
         '<aside id="guide-drawer" class="drawer" role="complementary" aria-label="Guide" hidden><header class="drawer-head">'
@@ -32,10 +31,10 @@ def drawer(guide: Guide, *, with_lessons: bool = False) -> str:
         '<button type="button" class="button link" data-guide-contents hidden>Contents</button>'
         '<button type="button" class="drawer-close" data-guide-close aria-label="Close the guide" title="Close (Escape)">'
         '<span aria-hidden="true">×</span></button></header>'
-        f'{parts}<div class="drawer-find" data-part="texts"><input type="search" aria-label="Search the guide" placeholder="{_placeholder(guide)}" '
+        f'{_PARTS}<div class="drawer-find" data-part="texts"><input type="search" aria-label="Search the guide" placeholder="{_placeholder(guide)}" '
         'autocomplete="off" spellcheck="false"><p role="status" data-guide-found></p></div>'
         '<div class="drawer-scroll" data-part="texts" tabindex="0" role="group" aria-label="Text of the guide">'
-        f'{_contents(guide)}<ol class="drawer-results" data-guide-results hidden></ol>{texts}</div>{lessons}</aside>'
+        f'{_contents(guide)}<ol class="drawer-results" data-guide-results hidden></ol>{texts}</div>{_LESSONS}</aside>'
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gradio as gr
 
-from engine.errors import TuningError, UsageError
+from engine.errors import UsageError
 from engine.workspace import HostedExport, Workspace
+from ui.advising import inquiry_of, sentence_of
 from ui.choices import Choices
-from ui.deciding_views import subject_of
 from ui.guard import guarded_with
 from ui.markup import card, pill, text
 from ui.panel import QUIET, TOKENIZING, panel, picked
@@ -25,13 +25,13 @@ def build(workspace: Workspace, session: Session) -> None:
 
     @guarded_with(lambda error: (refused(error), gr.update(visible=False)))
     def write(choices: Choices, event: gr.EventData) -> tuple[object, object]:
-        subject = subject_of(choices)
-        if subject is None:
+        inquiry = inquiry_of(choices)
+        if inquiry is None:
             raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
         provider = next((one for one in workspace.advice.providers() if one.key == picked(event)), None)
         if provider is None:
             return gr.skip(), gr.skip()
-        written = workspace.advice.export_hosted(workspace.advice.found(subject), provider.key)
+        written = workspace.advice.export_hosted(workspace.advice.found(inquiry), provider.key)
         return exported(written, provider.title), gr.update(value=[str(path) for path in written.files], visible=True)
 
     chooser.pick(write, session.choices, [result, files], trigger_mode="once", **TOKENIZING)
@@ -74,9 +74,4 @@ def exported(written: HostedExport, title: str) -> str:
 
 def refused(error: Exception) -> str:
     """Return why nothing was written."""
-    sentence = (
-        error.sentence
-        if isinstance(error, TuningError)
-        else "Something in Luthier itself went wrong; the log says what."
-    )
-    return card(f'<p role="alert">{text(sentence)}</p>', title="Nothing was written", classes="mistake")
+    return card(f'<p role="alert">{text(sentence_of(error))}</p>', title="Nothing was written", classes="mistake")

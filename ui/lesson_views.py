@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from engine.workspace import Choice, EndQuestion, Lesson, Step, Target
 from ui import words
 from ui.guide_texts import rendered
 from ui.markup import text
@@ -37,65 +37,6 @@ PLACES: Mapping[str, str] = {
     "answers": "#panes",
 }
 """Where each place lies that a lesson can point at; the engine's table of points has the same names."""
-
-
-class Target(Protocol):
-    """A place that a step points at."""
-
-    point: str
-    which: str
-    tab: str
-
-
-class Step(Protocol):
-    """A thing to do; `check` is None where only the person can say that it was done."""
-
-    title: str
-    text: str
-    show: Target
-    see: str
-    check: object
-
-
-class Choice(Protocol):
-    """An answer to the question at the end."""
-
-    text: str
-    says: str
-    right: bool
-
-
-class EndQuestion(Protocol):
-    """What is asked at the end."""
-
-    text: str
-    choices: Sequence[Choice]
-
-
-class Lesson(Protocol):
-    """A lesson, as the engine reads it."""
-
-    key: str
-    title: str
-    minutes: int
-    aim: str
-    steps: Sequence[Step]
-    question: EndQuestion
-
-
-class Lessons(Protocol):
-    """All lessons, and what ticks their steps off; `app.py` brings them from the engine."""
-
-    lessons: Sequence[Lesson]
-
-    def lesson(self, key: str) -> Lesson | None:
-        """Return a lesson by its key."""
-
-    def measures(self, lesson: Lesson, done: int) -> bool:
-        """Return whether measurements matter for what is left."""
-
-    def done_after(self, lesson: Lesson, done: int, **facts: object) -> int:
-        """Return how many steps are done by these facts."""
 
 
 @dataclass(frozen=True)

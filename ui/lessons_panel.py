@@ -15,22 +15,20 @@ import gradio as gr
 
 from engine.errors import TuningError
 from engine.types import Run
-from engine.workspace import Workspace
+from engine.workspace import Lesson, LessonBook, Workspace
 from ui import lesson_views as views
+from ui.advising import inquiry_of
 from ui.choices import Choices
-from ui.deciding_views import subject_of
 from ui.guard import guarded
-from ui.lesson_views import Lesson, Lessons, Progress
+from ui.lesson_views import Progress
 from ui.markup import text
 from ui.panel import QUIET, picked
 from ui.session import Session, run_on_view
 
-MEASURED = "arms"
-"""The name of the place that is drawn anew when something was measured."""
 
-
-def build(app: gr.Blocks, workspace: Workspace, session: Session, lessons: Lessons) -> None:
+def build(app: gr.Blocks, workspace: Workspace, session: Session) -> None:
     """Put the lessons beside the guide, from where the page takes them into its drawer, and wire them."""
+    lessons = workspace.lessons
     shown = gr.HTML(
         drawn(lessons, {}), elem_id="lessons-source", padding=False, apply_default_css=False,
         js_on_load="luthier.lessons(element, (key) => trigger('pick', {key}), watch);",
@@ -57,9 +55,7 @@ def build(app: gr.Blocks, workspace: Workspace, session: Session, lessons: Lesso
     shown.pick(pick, state, outputs, **QUIET)
     session.choices.change(look, state, outputs, trigger_mode="always_last", **QUIET)
     session.status_bar.turned(look, state, outputs, trigger_mode="always_last", **QUIET)
-    for place in app.blocks.values():
-        if isinstance(place, gr.HTML) and place.elem_id == MEASURED:
-            place.change(look, state, outputs, trigger_mode="always_last", **QUIET)
+    session.measured.change(look, state, outputs, trigger_mode="always_last", **QUIET)
 
 
 LONGEST_ID = 100
@@ -68,7 +64,7 @@ Kept = Mapping[str, object]
 """What the browser keeps: under "open" the key of the open lesson, under "lessons" each lesson's figures."""
 
 
-def checked(lessons: Lessons, stored: object) -> dict[str, object]:
+def checked(lessons: LessonBook, stored: object) -> dict[str, object]:
     """Return what the browser kept, less what is no progress of these lessons."""
     plain = stored if isinstance(stored, dict) else {}
     figures = plain.get("lessons") if isinstance(plain.get("lessons"), dict) else {}
@@ -104,7 +100,7 @@ def progress_of(kept: Kept) -> dict[str, Progress]:
     return {key: Progress(**one) for key, one in figures.items()} if isinstance(figures, dict) else {}
 
 
-def picked_in(lessons: Lessons, stored: object, key: str, run: str | None = None) -> dict[str, object]:
+def picked_in(lessons: LessonBook, stored: object, key: str, run: str | None = None) -> dict[str, object]:
     """Return what is kept after a button of the lessons was pressed; a key that is none of ours changes nothing.
 
     Args:
@@ -150,7 +146,9 @@ def _with(kept: Kept, lesson: Lesson, state: Progress) -> dict[str, object]:
     return {**kept, "lessons": others | ({lesson.key: new} if any(new.values()) else {})}
 
 
-def looked_at(workspace: Workspace, choices: Choices, lessons: Lessons, kept: dict[str, object]) -> dict[str, object]:
+def looked_at(
+    workspace: Workspace, choices: Choices, lessons: LessonBook, kept: dict[str, object]
+) -> dict[str, object]:
     """Return what is kept after a look at whether the next steps of the open lesson are done."""
     lesson = lessons.lesson(str(kept["open"]))
     if lesson is None:
@@ -175,16 +173,16 @@ def looked_at(workspace: Workspace, choices: Choices, lessons: Lessons, kept: di
 
 def measured_arms(workspace: Workspace, choices: Choices) -> tuple[str, ...]:
     """Return which ways to answer were measured on the chosen rows, as the helper measures by itself."""
-    subject = subject_of(choices)
-    if subject is None:
+    inquiry = inquiry_of(choices)
+    if inquiry is None:
         return ()
     try:
-        return tuple(arm.score.arm for arm in workspace.advice.arms(workspace.advice.found(subject)))
+        return tuple(arm.score.arm for arm in workspace.advice.arms(workspace.advice.found(inquiry)))
     except TuningError:  # rows or model are gone; the helper says so
         return ()
 
 
-def drawn(lessons: Lessons, kept: Kept) -> str:
+def drawn(lessons: LessonBook, kept: Kept) -> str:
     """Return the open lesson, or the list of all, as the page takes it over into the drawer.
 
     In an attribute, so that nothing is in the page twice; gradio 6.31 changes what is shown node by node and does not look

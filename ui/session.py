@@ -22,10 +22,12 @@ class Session:
     Attributes:
         choices: The `Choices` of this window; tabs return new ones and listen to its change.
         status_bar: Always mounted; its event `turned` says that some run changed its status.
+        measured: When this window measured something last; its change says that there are other scores to read.
     """
 
     choices: gr.State
     status_bar: gr.HTML
+    measured: gr.State
 
 
 def plan_choices(choices: Choices) -> PlanChoices:

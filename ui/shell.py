@@ -16,7 +16,6 @@ from ui import lessons_panel, tab_compare, tab_data, tab_technique, tab_train, w
 from ui.choices import Choices
 from ui.guard import guarded
 from ui.guide_panel import guide_panel
-from ui.lesson_views import Lessons
 from ui.panel import QUIET, panel
 from ui.session import Session, reason_against_start, restored, run_on_view, to_remember
 from ui.status_bar import status_bar
@@ -37,20 +36,19 @@ STYLES = ("luthier.css", "gradio.css", "tabs.css", "runs.css", "guide.css", "les
 SCRIPTS = ("luthier.js", "live_chart.js", "guide.js", "lessons.js")
 
 
-def build_app(workspace: Workspace, lessons: Lessons | None = None) -> gr.Blocks:
-    """Build the window over `workspace`, with these lessons in its guide; nothing is launched."""
+def build_app(workspace: Workspace) -> gr.Blocks:
+    """Build the window over `workspace`; nothing is launched."""
     with gr.Blocks(title=f"{words.NAME} · {words.TAGLINE}", analytics_enabled=False, fill_width=True) as app:
         choices = gr.State(Choices())
         panel(title_bar(), elem_id="title-bar")
         way = panel(draw_way(workspace, Choices()), elem_id="the-way")
-        session = Session(choices, status_bar(workspace))
+        session = Session(choices, status_bar(workspace), gr.State(0.0))
         with gr.Tabs(elem_id="tabs"):
             for key, title, build in TABS:
                 with gr.Tab(title, id=key, elem_id=f"tab-{key}", render_children=True):
                     build(workspace, session)
-        guide_panel(with_lessons=lessons is not None)
-        if lessons is not None:
-            lessons_panel.build(app, workspace, session, lessons)
+        guide_panel()
+        lessons_panel.build(app, workspace, session)
         _wire(app, workspace, session, way)
     return app
 

@@ -261,7 +261,9 @@ def _streamed(
     yield _updates(compared, earlier, turn, sampling, writing=True)
     is_wanted = True
     try:
-        for turn in answers(workspace, run, asked, example.system if example else "", sampling, stops.fresh(request)):
+        for turn in answers(
+            workspace.listening, run, asked, example.system if example else "", sampling, stops.fresh(request)
+        ):
             if stops.clears(request) != cleared:
                 break
             yield _updates(compared, earlier, turn, sampling, writing=True)

@@ -185,6 +185,7 @@ class Rule:
 
 LIGHTER_FIRST = "The guide, 'When not to use fine-tuning': try prompting, few-shot and retrieval first"
 MAKES_SENSE = "The guide, 'Where fine-tuning makes sense'"
+FEW_ROWS = "OpenAI's guide to fine-tuning: gains are usually clear from 50 to 100 examples"
 STALE = "Ovadia et al. 2023, arXiv:2312.05934: retrieval teaches facts more reliably than training; and trained facts go stale"
 
 
@@ -268,7 +269,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "fell_short_with_few_rows", lambda case: case.tried_lighter and not case.has_enough_rows, Means.MORE_DATA,
         lambda case: f"{scored(case.best_light)}, which is not enough; but {case.rows or 0} rows are too few to train on. Collect at least {ENOUGH_ROWS}.",
-        "Ready-made rules of hosted tuning ask for 50 to 100 examples", measured=True,
+        FEW_ROWS, measured=True,
     ),
     Rule(
         "nowhere_to_train", lambda case: case.tried_lighter, lambda case: _means_of(case.best_light),
@@ -294,13 +295,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "fails_but_cannot_train", lambda case: case.says("prompting", "fails") and case.has_enough_rows, Means.FEW_SHOT,
-        lambda case: "Prompting fails, but there is no place to train: your rows must stay, and nothing here can learn from them. Examples in the prompt are what is left.",
+        lambda case: "Prompting fails, but there is no place to train: nothing of yours can learn from these rows, and you did not say that they may leave. Examples in the prompt are what is left.",
         LIGHTER_FIRST,
     ),
     Rule(
         "too_few_to_train", lambda case: case.says("prompting", "partly", "fails"), Means.MORE_DATA,
         lambda case: f"Prompting does not mend it, and there is too little to show how it should be. Collect at least {ENOUGH_ROWS} examples.",
-        "Ready-made rules of hosted tuning ask for 50 to 100 examples",
+        FEW_ROWS,
     ),
     Rule(
         "examples_first", lambda case: case.says("gap", "behaviour") and bool(case.rows), Means.FEW_SHOT,

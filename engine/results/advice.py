@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.data.held_out import DEFAULT_SPLIT, Split
 from engine.data.library import Library
 from engine.errors import DataError, UsageError
 from engine.guide.advisor import Advice, Check, advise, check_advice
@@ -36,17 +35,18 @@ from engine.models.hardware import host_hardware
 from engine.results.hosted import HostedExport, export_hosted
 from engine.results.hosted_prices import PRICES_FILE, load_prices
 from engine.results.hosted_providers import PROVIDERS, Provider
-from engine.results.measurements import Bench, MeasuredArm, Measurements, MeasureProgress, evidence_of, held_out_key
-from engine.results.prompts import PromptSettings, suggested_settings
+from engine.results.inquiry import Found, Inquiry
+from engine.results.listening import Listening
+from engine.results.measurements import MeasuredArm, Measurements, MeasureProgress, arm_key, evidence_of, held_out_key
+from engine.results.prompts import suggested_settings, used_by
 from engine.results.workbench import workbench_choices, workbench_rows
 from engine.training.planner import Planner
 from engine.training.store import Store
-from engine.types import Dataset, DatasetType, HeldOut, Hyperparameter, PretrainedModel, Run, RunStatus, Value
+from engine.types import Dataset, DatasetType, HeldOut, Hyperparameter, Run, RunStatus, Value
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from engine.models.generation import Voices
     from engine.results.measuring import Speaker, Task
     from engine.results.retrieval import Passage
 
@@ -55,54 +55,6 @@ PLAIN_BYTES, QUANTISED_BYTES = {"cpu": 4.0, "cuda": 2.0, "mps": 4.0}, 0.6
 
 ROOM_SHARE = 0.8
 """The share of memory that weights alone may take, so that something is left to compute in."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is asked about: rows, a model, and how answers are put and scored.
-
-    Attributes:
-        dataset: The fingerprint of the training rows.
-        model: `starter`, a local folder or a hub id.
-        held_out: The fingerprint of rows to ask; otherwise the example's own or a split.
-        split: How many rows are held out when there are no others.
-        metric: The key of the metric; empty for the one that suits the rows.
-        pattern: The regular expression, where the metric asks for one.
-        prompts: What is put into prompts; None for what is suggested.
-    """
-
-    dataset: str
-    model: str
-    held_out: str | None = None
-    split: Split = DEFAULT_SPLIT
-    metric: str = ""
-    pattern: str = ""
-    prompts: PromptSettings | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """A subject's parts."""
-
-    subject: Subject
-    dataset: Dataset
-    held_out: HeldOut
-    model: PretrainedModel
-    labels: tuple[str, ...]
-    metric: str
-    metrics: tuple[str, ...] = field(default=())
-
-    @property
-    def bench(self) -> Bench:
-        """Return what all compared arms share."""
-        return Bench(
-            str(self.model.path or self.model.id), self.dataset.fingerprint, held_out_key(self.held_out), self.metric, self.subject.pattern
-        )  # fmt: skip
-
-    @property
-    def prompts(self) -> PromptSettings:
-        """Return what is put into prompts."""
-        return self.subject.prompts or suggested_settings(self.model.parameters, self.labels)
 
 
 class AdviceRoom:
@@ -114,16 +66,16 @@ class AdviceRoom:
         planner: Knows what can be trained.
         store: Its runs.
         directory: Its folder.
-        voices: Gives who answers; the first call imports torch.
+        listening: Gives who answers.
         tokenizer_of: Gives the folder and the tokenizer of a model.
     """
 
     def __init__(
         self, catalog: Catalog, library: Library, planner: Planner, store: Store, directory: Path,
-        voices: Callable[[], Voices], tokenizer_of: Callable[[str], tuple[Path, PreTrainedTokenizerBase]],
+        listening: Listening, tokenizer_of: Callable[[str], tuple[Path, PreTrainedTokenizerBase]],
     ) -> None:  # fmt: skip
         self._catalog, self._library, self._planner, self._store = catalog, library, planner, store
-        self._directory, self._voices, self._tokenizer_of = directory, voices, tokenizer_of
+        self._directory, self._listening, self._tokenizer_of = directory, listening, tokenizer_of
         self._measurements = Measurements(directory / "measurements")
 
     def facts(self, model: str, dataset: str | None = None) -> Facts:
@@ -150,24 +102,24 @@ class AdviceRoom:
             techniques=tuple(techniques),
         )  # fmt: skip
 
-    def found(self, subject: Subject) -> Found:
-        """Look up what a subject is about.
+    def found(self, inquiry: Inquiry) -> Found:
+        """Look up what an inquiry is about.
 
         Raises:
             TuningError: When rows or model are gone, or the metric does not suit the rows.
         """
         from engine.results.answer_metrics import checked_metric, metric_for, metrics_for
 
-        dataset, model = self._library.dataset(subject.dataset), self._catalog.resolve(subject.model)
+        dataset, model = self._library.dataset(inquiry.dataset), self._catalog.resolve(inquiry.model)
         held_out = (
-            HeldOut("file", self._library.dataset(subject.held_out))
-            if subject.held_out
-            else self._library.held_out(subject.dataset, subject.split)
+            HeldOut("file", self._library.dataset(inquiry.held_out))
+            if inquiry.held_out
+            else self._library.held_out(inquiry.dataset, inquiry.split)
         )
-        metric = subject.metric or metric_for(dataset, self._references(dataset))
-        checked_metric(metric, dataset, subject.pattern)
+        metric = inquiry.metric or metric_for(dataset, self._references(dataset))
+        checked_metric(metric, dataset, inquiry.pattern)
         return Found(
-            subject, dataset, held_out, model, self._library.labels(subject.dataset), metric, metrics_for(dataset)
+            inquiry, dataset, held_out, model, self._library.labels(inquiry.dataset), metric, metrics_for(dataset)
         )
 
     @staticmethod
@@ -178,25 +130,25 @@ class AdviceRoom:
         rows = read_rows(dataset, range(min(count, dataset.rows)))
         return [reference(row, dataset) for row in rows]
 
-    def workbench(self, subject: Subject) -> tuple[Hyperparameter, ...]:
-        """Return what can be set before measuring, with what is suggested for this subject as defaults."""
-        found = self.found(subject)
+    def workbench(self, inquiry: Inquiry) -> tuple[Hyperparameter, ...]:
+        """Return what can be set before measuring, with what is suggested for this inquiry as defaults."""
+        found = self.found(inquiry)
         rows = self.suggested_rows(found, self.possible_arms(found))
         return workbench_rows(
             suggested_settings(found.model.parameters, found.labels), metric=found.metric, metrics=found.metrics, rows=rows,
             held_out_rows=found.held_out.rows,
         )  # fmt: skip
 
-    def set_up(self, subject: Subject, changed: Mapping[str, Value], documents: str | None = None) -> tuple[Found, int]:
-        """Return the subject with what a person set at the workbench, and how many held-out rows to ask.
+    def set_up(self, inquiry: Inquiry, changed: Mapping[str, Value], documents: str | None = None) -> tuple[Found, int]:
+        """Return the inquiry with what a person set at the workbench, and how many held-out rows to ask.
 
         Raises:
             TuningError: When a value cannot be used.
         """
-        rows = self.workbench(subject)
-        chosen = workbench_choices(rows, changed, self._library.dataset(subject.dataset).rows)
+        rows = self.workbench(inquiry)
+        chosen = workbench_choices(rows, changed, self._library.dataset(inquiry.dataset).rows)
         prompts = replace(chosen.prompts, documents=documents)
-        asked = replace(subject, metric=chosen.metric, pattern=chosen.pattern, prompts=prompts)
+        asked = replace(inquiry, metric=chosen.metric, pattern=chosen.pattern, prompts=prompts)
         return self.found(asked), chosen.rows
 
     def try_out(
@@ -206,7 +158,7 @@ class AdviceRoom:
         return tuple(progress.measured for progress in self._measured(found, arms, rows, stopped) if progress.measured)
 
     def arms(self, found: Found) -> tuple[MeasuredArm, ...]:
-        """Return what was measured on this subject's bench, the earliest first."""
+        """Return what was measured on this inquiry's bench, the earliest first."""
         return self._measurements.arms(found.bench)
 
     def evidence(self, found: Found) -> Evidence:
@@ -241,7 +193,10 @@ class AdviceRoom:
         return check_advice(answers, self._facts_of(model, found), self.evidence(found))
 
     def _facts_of(self, model: str, found: Found | None) -> Facts:
-        return self.facts(model, found.dataset.fingerprint if found else None)
+        if found is None:
+            return self.facts(model)
+        learnt_from = found.dataset.rows - len(found.held_out.indices)
+        return replace(self.facts(model, found.dataset.fingerprint), rows=learnt_from)
 
     def possible_arms(self, found: Found) -> tuple[str, ...]:
         """Return the keys of the arms that make sense here, the lightest first; tuned ones only when there are runs."""
@@ -254,6 +209,17 @@ class AdviceRoom:
         told_by_manner = found.dataset.dataset_type in {DatasetType.PREFERENCE, DatasetType.UNPAIRED_PREFERENCE}
         lookup = () if found.prompts.documents or told_by_manner else (LOOKUP,)
         return (BASE, *prompt, FEW_SHOT, RETRIEVAL, FEW_SHOT_RETRIEVAL, *lookup, *tuned)
+
+    def arms_to_measure(self, found: Found, rows: int) -> tuple[str, ...]:
+        """Return the possible arms that were not measured yet as they are set up now, on at least so many rows.
+
+        Answers are greedy, so asking again would give the same; when nothing is left, all are asked again.
+        """
+        known = {arm.key for arm in self.arms(found) if arm.score.rows >= min(rows, found.held_out.rows)}
+        run = next((run.id for run in self.tuned_runs(found)), "")
+        possible = self.possible_arms(found)
+        keys = {arm: arm_key(arm, used_by(arm, found.prompts), run if arm == TUNED else "") for arm in possible}
+        return tuple(arm for arm in possible if keys[arm] not in known) or possible
 
     def tuned_runs(self, found: Found) -> tuple[Run, ...]:
         """Return the finished runs of this model and these rows whose held-out rows are the same, newest first.
@@ -332,8 +298,8 @@ class AdviceRoom:
                 expected=", ".join(self.possible_arms(found)), next_step="Choose from these.",
             )  # fmt: skip
         speakers = [(arm, self._speaker(found, arm)) for arm in arms]
-        _, tokenizer = self._tokenizer_of(found.subject.model)
-        yield from measure(self._task(found, rows), speakers, self._voices(), tokenizer, stopped)
+        _, tokenizer = self._tokenizer_of(found.inquiry.model)
+        yield from measure(self._task(found, rows), speakers, self._listening.voices, tokenizer, stopped)
 
     def _speaker(self, found: Found, arm: str) -> Speaker:
         from engine.models.hardware import detect_hardware
@@ -363,8 +329,8 @@ class AdviceRoom:
                 next_step="Drop texts; rows of questions and answers are searched anyway when they are the training rows.",
             )  # fmt: skip
         return Task(
-            found.dataset, found.held_out, max(1, rows), checked_metric(found.metric, found.dataset, found.subject.pattern),
-            found.subject.pattern, found.labels, found.prompts, make_shelf(found.dataset, found.held_out, documents),
+            found.dataset, found.held_out, max(1, rows), checked_metric(found.metric, found.dataset, found.inquiry.pattern),
+            found.inquiry.pattern, found.labels, found.prompts, make_shelf(found.dataset, found.held_out, documents),
         )  # fmt: skip
 
     def alike(self, found: Found, question: str, count: int) -> list[Passage]:
@@ -389,18 +355,3 @@ class AdviceRoom:
         name = f"{provider}-{found.dataset.fingerprint[:8]}-{uuid.uuid4().hex[:6]}"
         (self._directory / "exports").mkdir(exist_ok=True, mode=0o700)
         return export_hosted(found.dataset, found.held_out, provider, self._directory / "exports" / name, prices=prices)
-
-
-def answers_known(facts: Facts) -> Mapping[str, str]:
-    """Return the answers that follow from what is known, so that nobody has to give them."""
-    known: dict[str, str] = {}
-    if facts.rows is not None:
-        known["examples"] = (
-            "none" if not facts.rows else "few" if facts.rows < 50 else "some" if facts.rows < 500 else "many"
-        )
-        pairs = {DatasetType.PREFERENCE: "pairs", DatasetType.UNPAIRED_PREFERENCE: "thumbs"}
-        known["preferences"] = pairs.get(facts.dataset_type, "none") if facts.dataset_type else "none"
-    if facts.device:
-        large = (facts.memory_bytes or 0) > 12 * 1024**3
-        known["hardware"] = "cpu" if facts.device == "cpu" else "large_gpu" if large else "small_gpu"
-    return known

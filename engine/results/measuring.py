@@ -24,7 +24,7 @@ from engine.models.generation_settings import GenerationSettings
 from engine.results.answer_metrics import AnswerMetric, Wanted, macro_f1, normalised
 from engine.results.intervals import mean_interval
 from engine.results.measurements import AnsweredRow, MeasuredArm, MeasureProgress, arm_key
-from engine.results.prompts import WITH_PASSAGES, WITH_SYSTEM, AskedRow, PromptSettings, Shelf, ask
+from engine.results.prompts import WITH_PASSAGES, AskedRow, PromptSettings, Shelf, ask, used_by
 from engine.results.shelf import held_out_rows
 from engine.types import Dataset, HeldOut, PretrainedModel
 
@@ -286,7 +286,7 @@ class _Arm:
         answered = tuple(map(self._answered, range(len(self._questions))))
         found = [row.found for row in answered if row.found is not None]
         wanted = [question.wanted for question in self._questions]
-        settings = self._task.settings if self._arm in WITH_SYSTEM else PromptSettings()
+        settings = used_by(self._arm, self._task.settings)
         score = ArmScore(
             self._arm, statistics.mean(self._scores), low, high, self._task.metric.key, len(self._scores),
             seconds=self._seconds, prompt_tokens=statistics.mean(asked.tokens for asked in self._asked),

@@ -46,6 +46,19 @@ class PromptSettings:
     documents: str | None = None
 
 
+def used_by(arm: str, settings: PromptSettings) -> PromptSettings:
+    """Return the settings as far as an arm reads them, the rest as it is by itself: so equal prompts have equal settings."""
+    usual = PromptSettings()
+    examples, notes = arm in WITH_EXAMPLES, arm in WITH_PASSAGES
+    return PromptSettings(
+        system=settings.system if arm in WITH_SYSTEM else usual.system,
+        shots=settings.shots if examples and not settings.picks else usual.shots,
+        picks=settings.picks if examples else usual.picks,
+        passages=settings.passages if notes else usual.passages,
+        documents=settings.documents if notes else usual.documents,
+    )
+
+
 @dataclass(frozen=True)
 class Shelf:
     """What may be put into prompts; nothing held out is on it.

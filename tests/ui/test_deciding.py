@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from engine.errors import SettingError
 from engine.guide.advisor import Check, advise
 from engine.guide.evidence import ArmScore, Facts
 from engine.results.benefits import benefits, costs
@@ -14,8 +16,10 @@ from engine.results.measurements import AnsweredRow, MeasuredArm
 from engine.results.prompts import PromptSettings
 from engine.workspace import QUESTIONS, Workspace
 from ui import deciding_views as views
-from ui.advising import advised, answers_of, set_up, with_known, workbench_form
+from ui.advising import Asked, advised, answers_of, what_is_foreseen, with_known, workbench_form
 from ui.choices import Choices
+from ui.deciding import dropped
+from ui.measuring import SAME, trying
 
 MARKUP = "<img src=x onerror=alert(1)>"
 
@@ -105,7 +109,7 @@ def test_known_facts_are_answers_that_a_person_can_overrule(workspace: Workspace
 
 
 def test_without_rows_there_is_advice_and_nothing_to_measure(workspace: Workspace) -> None:
-    assert set_up(workspace, Choices(), {}, None) is None
+    assert Asked(Choices()).set_up(workspace) is None
     assert "Choose rows" in workbench_form(workspace, Choices(), {})
     strip, card = advised(workspace, Choices(), {}, None)
     assert "Try a prompt first" in strip
@@ -117,12 +121,51 @@ def test_what_is_set_at_the_workbench_is_checked(workspace: Workspace) -> None:
     inspection = workspace.data.inspect_example("shop")
     assert inspection.dataset
     choices = Choices(dataset=inspection.dataset.fingerprint)
-    set_up_as = set_up(workspace, choices, {"shots": "2", "picks": "3, 1", "rows": "20"}, None)
-    assert set_up_as is not None
-    assert (set_up_as[0].prompts.shots, set_up_as[0].prompts.picks, set_up_as[1]) == (2, (2, 0), 20)
-    from_page = {"picks": "0"}
-    with pytest.raises(Exception, match="numbers of rows"):
-        set_up(workspace, choices, from_page, None)
+    setup = Asked(choices, workbench={"shots": "2", "picks": "3, 1", "rows": "20"}).set_up(workspace)
+    assert setup is not None
+    assert (setup[0].prompts.shots, setup[0].prompts.picks, setup[1]) == (2, (2, 0), 20)
+    with pytest.raises(SettingError, match="numbers of rows"):
+        Asked(choices, workbench={"picks": "0"}).set_up(workspace)
+
+
+def test_what_was_measured_is_not_asked_again_unless_it_is_set_up_otherwise(workspace: Workspace) -> None:
+    inspection = workspace.data.inspect_example("shop")
+    assert inspection.dataset
+    choices = Choices(dataset=inspection.dataset.fingerprint)
+    found, rows = Asked(choices, workbench={"rows": "6"}).rows_to_ask(workspace)
+    every = workspace.advice.possible_arms(found)
+    assert workspace.advice.arms_to_measure(found, rows) == every
+    assert [
+        step.measured.score.arm for step in workspace.advice.measure(found, ("base", "few_shot"), rows) if step.measured
+    ]
+    left = workspace.advice.arms_to_measure(found, rows)
+    assert left == every[2:]
+    assert "2 ways were measured already" in what_is_foreseen(workspace, found, rows)
+    more_shots, _ = Asked(choices, workbench={"rows": "6", "shots": "1"}).rows_to_ask(workspace)
+    assert workspace.advice.arms_to_measure(more_shots, rows) == every[1:]
+    assert workspace.advice.arms_to_measure(found, rows + 1) == every
+
+
+def test_trying_a_prompt_that_is_stopped_leaves_the_table_as_it_was(workspace: Workspace) -> None:
+    inspection = workspace.data.inspect_example("shop")
+    assert inspection.dataset
+    flag = Event()
+    flag.set()
+    *_, last = trying(workspace, Asked(Choices(dataset=inspection.dataset.fingerprint)), flag)
+    assert "Nothing was changed" in str(last[3])
+    assert last[4] is SAME
+
+
+def test_the_name_of_dropped_texts_is_shown_as_text(workspace: Workspace, tmp_path: Path) -> None:
+    inspection = workspace.data.inspect_example("shop")
+    assert inspection.dataset
+    path = tmp_path / "<img src=x>.txt"
+    path.write_text("\n\n".join(f"The kettle number {number} stands on a shelf." for number in range(8)))
+    fingerprint, said, foreseen = dropped(workspace, Asked(Choices(dataset=inspection.dataset.fingerprint)), str(path))
+    assert fingerprint
+    assert "&lt;img" in str(said)
+    assert "<img" not in str(said)
+    assert "search alone" not in str(foreseen)
 
 
 def test_facts_leave_out_techniques_that_cannot_learn_from_the_rows(workspace: Workspace) -> None:

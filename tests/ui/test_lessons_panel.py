@@ -38,9 +38,8 @@ def test_every_place_that_lessons_can_point_at_is_known_here() -> None:
     assert all(("{}" in views.PLACES[name]) == takes_argument for name, (_, takes_argument) in POINTS.items())
 
 
-def test_the_drawer_has_the_lessons_only_where_there_are_any() -> None:
-    assert "data-lessons" not in drawer(guide_texts())
-    with_lessons = drawer(guide_texts(), with_lessons=True)
+def test_the_drawer_has_a_part_for_the_lessons() -> None:
+    with_lessons = drawer(guide_texts())
     assert 'data-guide-part="lessons" aria-pressed="false"' in with_lessons
     assert 'data-part="lessons" tabindex="0" role="group" aria-label="Lessons" hidden' in with_lessons
 
@@ -48,7 +47,7 @@ def test_the_drawer_has_the_lessons_only_where_there_are_any() -> None:
 def test_the_window_is_built_with_them(tmp_path: Path) -> None:
     assert "lessons.css" in STYLES and "lessons.js" in SCRIPTS
     workspace = Workspace.open(tmp_path)
-    names = {block.elem_id for block in build_app(workspace, BOOK).blocks.values() if hasattr(block, "elem_id")}
+    names = {block.elem_id for block in build_app(workspace).blocks.values() if hasattr(block, "elem_id")}
     assert {"lessons-source", "arms"} <= names
     workspace.close()
 

@@ -11,7 +11,6 @@ import pytest
 
 from engine.errors import SettingError
 from engine.guide.rewards import RewardSettings
-from engine.results.advice import Subject
 from engine.results.answer_metrics import (
     ANSWER_METRICS,
     REFERENCE_PROBABILITY,
@@ -23,6 +22,7 @@ from engine.results.answer_metrics import (
     named_label,
     normalised,
 )
+from engine.results.inquiry import Inquiry
 from engine.types import Dataset, DatasetType, HeldOut
 from engine.workspace import Workspace
 
@@ -131,7 +131,7 @@ SUITS = {
 
 def test_every_bundled_example_has_its_metric(workspace: Workspace, example: Example) -> None:
     found = {
-        shown.key: workspace.advice.found(Subject(example(shown.key)[0].fingerprint, "starter")).metric
+        shown.key: workspace.advice.found(Inquiry(example(shown.key)[0].fingerprint, "starter")).metric
         for shown in workspace.data.examples()
     }
     assert found == SUITS

@@ -16,7 +16,7 @@ from engine.guide.evidence import BASE, FEW_SHOT, FEW_SHOT_RETRIEVAL, LOOKUP, PR
 from engine.models.generation_settings import GenerationSettings
 from engine.models.hardware import detect_hardware
 from engine.models.tuned import Recipe
-from engine.results.advice import Found, Subject
+from engine.results.inquiry import Found, Inquiry
 from engine.results.measurements import MeasuredArm
 from engine.types import RunStatus
 from engine.workspace import Means, PlanChoices, Workspace
@@ -26,10 +26,10 @@ ASKED = 12
 ARMS = (BASE, FEW_SHOT, RETRIEVAL, LOOKUP)
 
 
-def subject_of(workspace: Workspace, key: str, **more: str) -> Found:
+def inquiry_of(workspace: Workspace, key: str, **more: str) -> Found:
     dataset = workspace.data.inspect_example(key).dataset
     assert dataset
-    return workspace.advice.found(Subject(dataset.fingerprint, "starter", **more))
+    return workspace.advice.found(Inquiry(dataset.fingerprint, "starter", **more))
 
 
 def measured(workspace: Workspace, found: Found, arms: Sequence[str], rows: int = ASKED) -> dict[str, MeasuredArm]:
@@ -41,7 +41,7 @@ def measured(workspace: Workspace, found: Found, arms: Sequence[str], rows: int 
 
 @pytest.fixture(scope="module")
 def shop(workspace: Workspace) -> Found:
-    return subject_of(workspace, "shop")
+    return inquiry_of(workspace, "shop")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def own(workspace: Workspace, rows_file: Callable[..., Path]) -> Callable[..., F
 
     def bring(rows: Rows, held_out: Rows | None = None) -> Found:
         kept = read(held_out, "held_out.jsonl") if held_out else None
-        return workspace.advice.found(Subject(read(rows, "rows.jsonl"), "starter", kept))
+        return workspace.advice.found(Inquiry(read(rows, "rows.jsonl"), "starter", kept))
 
     return bring
 
@@ -115,7 +115,7 @@ def test_asking_twice_gives_the_same_answers_and_few_rows_are_among_the_many(
 
 @pytest.mark.parametrize("calls", [0, 8])
 def test_stop_ends_it_and_keeps_nothing_of_the_unfinished_arm(workspace: Workspace, calls: int) -> None:
-    found = subject_of(workspace, "shop", metric="chrf")
+    found = inquiry_of(workspace, "shop", metric="chrf")
     asked: list[int] = []
     finished: list[str] = []
 
@@ -144,9 +144,9 @@ def test_without_held_out_rows_there_is_nothing_to_ask(workspace: Workspace, own
 
 
 def test_texts_cannot_be_asked_as_questions(workspace: Workspace, shop: Found) -> None:
-    texts = subject_of(workspace, "text").dataset
+    texts = inquiry_of(workspace, "text").dataset
     with pytest.raises(DataError, match="no held-out row"):
-        measured(workspace, subject_of(workspace, "shop", held_out=texts.fingerprint), (BASE, LOOKUP))
+        measured(workspace, inquiry_of(workspace, "shop", held_out=texts.fingerprint), (BASE, LOOKUP))
 
 
 def test_a_row_too_long_for_the_model_does_not_end_the_others(workspace: Workspace, own: Callable[..., Found]) -> None:
@@ -161,11 +161,11 @@ def test_a_row_too_long_for_the_model_does_not_end_the_others(workspace: Workspa
 @pytest.mark.parametrize("arms", [(), (TUNED,), (BASE, "magic"), (PROMPT,)])
 def test_an_arm_that_makes_no_sense_here_is_refused(workspace: Workspace, arms: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="cannot be measured here"):
-        measured(workspace, subject_of(workspace, "short"), arms)
+        measured(workspace, inquiry_of(workspace, "short"), arms)
 
 
 def test_plain_text_is_scored_by_how_likely_the_model_finds_it(workspace: Workspace) -> None:
-    found = subject_of(workspace, "text")
+    found = inquiry_of(workspace, "text")
     assert workspace.advice.possible_arms(found) == (BASE,)
     arm = measured(workspace, found, (BASE,))[BASE]
     assert (arm.score.metric, arm.score.rows) == ("reference_probability", ASKED)
@@ -174,7 +174,7 @@ def test_plain_text_is_scored_by_how_likely_the_model_finds_it(workspace: Worksp
 
 
 def test_labels_have_an_f1_and_a_prompt_that_names_them(workspace: Workspace) -> None:
-    found = subject_of(workspace, "sentiment")
+    found = inquiry_of(workspace, "sentiment")
     arms = measured(workspace, found, (BASE, PROMPT, LOOKUP), 8)
     assert all(arm.f1 is not None and 0 <= arm.f1 <= 1 for arm in arms.values())
     assert all(label in arms[PROMPT].answered[0].prompt for label in found.labels)
@@ -184,16 +184,16 @@ def test_labels_have_an_f1_and_a_prompt_that_names_them(workspace: Workspace) ->
 def test_documents_are_searched_for_notes(workspace: Workspace, rows_file: Callable[..., Path]) -> None:
     texts = workspace.data.inspect(rows_file([{"text": "We close at sunset. Tea is sold in tins."}] * 3)).dataset
     assert texts
-    found = subject_of(workspace, "shop")
+    found = inquiry_of(workspace, "shop")
     prompts = replace(found.prompts, documents=texts.fingerprint)
-    with_texts = workspace.advice.found(replace(found.subject, prompts=prompts))
+    with_texts = workspace.advice.found(replace(found.inquiry, prompts=prompts))
     assert LOOKUP not in workspace.advice.possible_arms(with_texts)
     (arm,) = workspace.advice.try_out(with_texts, (FEW_SHOT_RETRIEVAL,), 4)
     assert any("- We close at sunset" in row.prompt for row in arm.answered)
 
 
 def test_only_a_run_that_held_out_the_same_rows_can_be_measured(workspace: Workspace) -> None:
-    found = subject_of(workspace, "short")
+    found = inquiry_of(workspace, "short")
 
     def trained(split: Split) -> str:
         choices = PlanChoices("lora", found.dataset.fingerprint, "starter", {"max_steps": 1}, split=split)
@@ -221,7 +221,7 @@ def test_what_the_starter_already_says_right_needs_no_more_than_a_prompt(
     questions = [f"{start} the capital of {land}?" for start in ("Please tell me", "What is") for land in lands]
     hardware, starter = detect_hardware(workspace.directory), workspace.model("starter")
     prompts = [[{"role": "user", "content": question}] for question in questions]
-    said = workspace.advice._voices().answer_batch(
+    said = workspace.listening.voices.answer_batch(
         Recipe(starter, hardware.device, "float32"), None, prompts, GenerationSettings(max_new_tokens=32)
     )
     rows: Rows = [{"prompt": one, "completion": other} for one, other in zip(questions, said, strict=True)]

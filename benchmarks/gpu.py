@@ -198,9 +198,8 @@ def train_one(technique: Technique, shape: Shape, steps: int, folder: Path) -> R
         rows.write_text("".join(json.dumps(row) + "\n" for row in long_rows(example_for(technique))), encoding="utf-8")
         dataset = workspace.data.inspect(rows).dataset
         assert dataset is not None
-        plan = workspace.plan(
-            PlanChoices(technique.key, dataset.fingerprint, str(model), settings_for(technique, steps))
-        )
+        settings = settings_for(technique, steps)
+        plan = workspace.plan(PlanChoices(technique.key, dataset.fingerprint, str(model), settings))
         run = workspace.train(plan)
         return {**_predicted(plan), **_seen(workspace, run), **_card_bytes()}
     except TuningError as error:

@@ -50,6 +50,7 @@ data/
   column_facts.py     what stands in each column
   derivations.py      other datasets that can be made of one
   tokenization.py     from laid-out text to token ids
+  chat_templates.py   a model's chat template at work
   chat_format.py      what training sees: tokens, and where the loss lies
   xray.py             one row as training sees it, both sides of a pair
   statistics.py       lengths, what is learnt, what repeats

@@ -12,15 +12,14 @@ of them.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from engine.data.chat_templates import marks_answers, render, render_marked
 from engine.data.conversions import CanonicalRow, CanonicalValue, Message
 from engine.data.tokenization import Encoded, Layout, Span, control_tokens, encode
-from engine.errors import DataError
 from engine.types import Dataset, DatasetFormat, DatasetType
 
 if TYPE_CHECKING:
@@ -30,13 +29,11 @@ TrainOn: TypeAlias = Literal["answers", "everything"]
 
 IGNORED_LABEL = -100  # torch's cross entropy passes over this label
 _TOGETHER = 512  # rows encoded in one call
-_ONE_RENDERING = threading.Lock()  # a template keeps its marks in itself; two threads break it (transformers 5.23)
 _ANSWER_COLUMN: dict[DatasetType, str] = {
     DatasetType.PROMPT_COMPLETION: "completion",
     DatasetType.UNPAIRED_PREFERENCE: "completion",
     DatasetType.PREFERENCE: "chosen",
 }
-_GENERATION_MARK = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _PRIVATE_USE = range(0xE000, 0xF8FF)  # code points that no text should use; the first two free ones mark places
 
 
@@ -164,7 +161,7 @@ def answered_token_ids(messages: Sequence[Message], tokenizer: PreTrainedTokeniz
 def _opened(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> Layout:
     """A conversation up to the opening of an answer, with the answers before it."""
     place = "this conversation"
-    text = _render(tokenizer, messages, opening=True, place=place)
+    text = render(tokenizer, messages, opening=True, place=place)
     earlier = _templated(messages, 0, tokenizer, place)
     return Layout(text, tuple(span for span in earlier.trained if text.startswith(earlier.text[: span[1]])))
 
@@ -338,11 +335,11 @@ def _templated(
 ) -> Layout:
     """Render a conversation with the model's own template and find its answers."""
     if not any(turn["role"] == "assistant" for turn in messages[answers_from:]):
-        return Layout(_render(tokenizer, messages, opening=answers_from == len(messages), place=place))
+        return Layout(render(tokenizer, messages, opening=answers_from == len(messages), place=place))
     template = tokenizer.get_chat_template()
-    if not _GENERATION_MARK.search(template):
+    if not marks_answers(template):
         return _by_prefixes(messages, answers_from, tokenizer, place)
-    text, spans = _render_marked(tokenizer, template, messages, place)
+    text, spans = render_marked(tokenizer, template, messages, place)
     earlier = sum(turn["role"] == "assistant" for turn in messages[:answers_from])
     return Layout(text, tuple(spans[earlier:]))
 
@@ -351,18 +348,18 @@ def _by_prefixes(
     messages: Sequence[Message], answers_from: int, tokenizer: PreTrainedTokenizerBase, place: str
 ) -> Layout:
     """Find answers by rendering the conversation up to each of them: works with any template."""
-    text = _render(tokenizer, messages, opening=False, place=place)
+    text = render(tokenizer, messages, opening=False, place=place)
     trained: list[Span] = []
     for index, turn in enumerate(messages):
         if turn["role"] != "assistant" or index < answers_from:
             continue
-        after = _render(tokenizer, messages[: index + 1], opening=False, place=place)
+        after = render(tokenizer, messages[: index + 1], opening=False, place=place)
         if not text.startswith(after):  # the template writes earlier answers otherwise than they were given
             continue
         if index == 0:
             start = max(text.find(turn["content"].strip()), 0)
         else:
-            start = _shared_length(text, _render(tokenizer, messages[:index], opening=True, place=place))
+            start = _shared_length(text, render(tokenizer, messages[:index], opening=True, place=place))
         trained.append((start, len(after)))
     return Layout(text, tuple(trained))
 
@@ -393,48 +390,6 @@ def _with_ends_of_turns(layout: Layout, special: re.Pattern[str], tokenizer: Pre
         text = text[: start + len(text[start:end].rstrip())] + _end(tokenizer)
         trained[-1] = start, len(text)
     return replace(layout, text=text, trained=tuple(trained))
-
-
-def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, opening: bool, place: str) -> str:
-    from jinja2 import TemplateError  # noqa: PLC0415  (comes with transformers, and only templates need it)
-
-    try:
-        text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=opening)
-    except (TemplateError, TypeError) as error:
-        raise _refused(messages, error, place) from error
-    return str(text)
-
-
-def _render_marked(
-    tokenizer: PreTrainedTokenizerBase, template: str, messages: Sequence[Message], place: str
-) -> tuple[str, list[Span]]:
-    # `apply_chat_template` tells tokens, not characters; this is the function that it calls, in transformers 5.23
-    from jinja2 import TemplateError  # noqa: PLC0415
-    from transformers.utils.chat_template_utils import render_jinja_template  # noqa: PLC0415
-
-    try:
-        variables: dict[str, Any] = dict(tokenizer.special_tokens_map)
-        marked = {"chat_template": template, "return_assistant_tokens_mask": True, **variables}
-        with _ONE_RENDERING:
-            rendered: Any = render_jinja_template([list(messages)], **marked)
-    except (TemplateError, TypeError) as error:
-        raise _refused(messages, error, place) from error
-    texts, spans = rendered  # the function's annotation says str
-    return texts[0], [(start, end) for start, end in spans[0]]
-
-
-def _refused(messages: Sequence[Message], error: Exception, place: str) -> DataError:
-    roles = ", ".join(turn["role"] for turn in messages[:8])
-    system = "system" in str(error).lower() and any(turn["role"] == "system" for turn in messages)
-    return DataError(
-        "the model's chat template refuses this conversation",
-        where=place,
-        found=f"the turns {roles}; the template says: {str(error)[:200]}",
-        expected="user and assistant turns by turns" + (", without a system turn" if system else ""),
-        next_step="Move the system text into the first user turn, or choose another model."
-        if system
-        else "Mend the row, or choose another model.",
-    )
 
 
 def _pieces(layout: Layout, encoded: Encoded, tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:

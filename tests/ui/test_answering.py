@@ -74,7 +74,7 @@ def test_stop_reaches_only_the_window_that_pressed_it() -> None:
 def test_an_answer_begun_before_the_window_was_cleared_shows_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     window, stops = SimpleNamespace(session_hash="one"), Stops()
     run = SimpleNamespace(plan=SimpleNamespace(dataset=None))
-    workspace = SimpleNamespace(run=lambda _: run, data=SimpleNamespace(example_of=lambda _: None))
+    workspace = SimpleNamespace(run=lambda _: run, listening=None, data=SimpleNamespace(example_of=lambda _: None))
     monkeypatch.setattr(tab_compare, "answers", lambda *_: iter([Turn("When?"), Turn("When?"), Turn("When?")]))
     monkeypatch.setattr(tab_compare, "_updates", lambda *_, writing: writing)
     stream = tab_compare._streamed(workspace, "run", (), "When?", GenerationSettings(), stops, window)

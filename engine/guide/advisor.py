@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from engine.guide.evidence import TUNED, Evidence, Facts
+from engine.guide.evidence import Arm, Evidence, Facts
 from engine.guide.means import MEANS_TITLES, RULES, UNMEASURED_TITLES, Case, Means, scored
 from engine.guide.questions import QUESTIONS, UNSURE, Answers
 from engine.guide.techniques import TECHNIQUES
@@ -183,7 +183,7 @@ def check_advice(answers: Answers, facts: Facts | None, evidence: Evidence) -> C
     case = Case(answers, facts or Facts(), evidence)
     if case.tuned is None:
         return None
-    before = advise(answers, facts, tuple(arm for arm in evidence if arm.arm != TUNED))
+    before = advise(answers, facts, tuple(arm for arm in evidence if arm.arm != Arm.TUNED))
     scores = f"{scored(case.tuned)}; the best without training: {scored(case.best_light)}."
     if before.means is Means.FINE_TUNE:
         word = "Confirmed: training was worth it." if case.tuning_helped else "Refuted: training did not clearly help."

@@ -7,23 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from engine.types import DatasetType
 
-BASE, PROMPT, FEW_SHOT, RETRIEVAL, FEW_SHOT_RETRIEVAL, LOOKUP, TUNED = (
-    "base", "prompt", "few_shot", "retrieval", "few_shot_retrieval", "lookup", "tuned",
-)  # fmt: skip
+
+class Arm(StrEnum):
+    """A way to answer the same question; "lookup" gives the found row's answer and asks no model."""
+
+    BASE = "base"
+    PROMPT = "prompt"
+    FEW_SHOT = "few_shot"
+    RETRIEVAL = "retrieval"
+    FEW_SHOT_RETRIEVAL = "few_shot_retrieval"
+    LOOKUP = "lookup"
+    TUNED = "tuned"
+
 
 ARM_TITLES: Mapping[str, str] = {
-    BASE: "As it is",
-    PROMPT: "Your prompt",
-    FEW_SHOT: "Few-shot",
-    RETRIEVAL: "Retrieval",
-    FEW_SHOT_RETRIEVAL: "Few-shot and retrieval",
-    LOOKUP: "Search alone",
-    TUNED: "Tuned",
+    Arm.BASE: "As it is",
+    Arm.PROMPT: "Your prompt",
+    Arm.FEW_SHOT: "Few-shot",
+    Arm.RETRIEVAL: "Retrieval",
+    Arm.FEW_SHOT_RETRIEVAL: "Few-shot and retrieval",
+    Arm.LOOKUP: "Search alone",
+    Arm.TUNED: "Tuned",
 }
-"""Ways to answer the same question, from the lightest on; "search alone" gives the found row's answer and asks no model."""
+"""What each is called on the screen, from the lightest on."""
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.guide.evidence import (
-    ARM_TITLES,
-    BASE,
-    FEW_SHOT,
-    FEW_SHOT_RETRIEVAL,
-    LOOKUP,
-    PROMPT,
-    RETRIEVAL,
-    TUNED,
-    ArmScore,
-    Evidence,
-    Facts,
-)
+from engine.guide.evidence import ARM_TITLES, Arm, ArmScore, Evidence, Facts
 from engine.guide.questions import TARGETS, UNSURE, Answers
 
 
@@ -61,8 +49,8 @@ TYPICAL_ROWS = {"none": 0, "few": 20, "some": 200, "many": 1_000}
 """What an answer to "examples" stands for where no data is chosen."""
 
 LIGHT_ARMS: Mapping[str, Means] = {
-    BASE: Means.PROMPT, PROMPT: Means.PROMPT, FEW_SHOT: Means.FEW_SHOT, RETRIEVAL: Means.RETRIEVAL,
-    LOOKUP: Means.RETRIEVAL, FEW_SHOT_RETRIEVAL: Means.RETRIEVAL,
+    Arm.BASE: Means.PROMPT, Arm.PROMPT: Means.PROMPT, Arm.FEW_SHOT: Means.FEW_SHOT, Arm.RETRIEVAL: Means.RETRIEVAL,
+    Arm.LOOKUP: Means.RETRIEVAL, Arm.FEW_SHOT_RETRIEVAL: Means.RETRIEVAL,
 }  # fmt: skip
 """What can be had without training, the lightest first."""
 
@@ -123,14 +111,14 @@ class Case:
     @property
     def tuned(self) -> ArmScore | None:
         """The best tuned model that was measured."""
-        return max((arm for arm in self.evidence if arm.arm == TUNED), key=lambda arm: arm.score, default=None)
+        return max((arm for arm in self.evidence if arm.arm == Arm.TUNED), key=lambda arm: arm.score, default=None)
 
     @property
     def tried_lighter(self) -> bool:
         """Whether the lighter means that suit the gap were measured: examples, and a search where facts are missing."""
         arms = {arm.arm for arm in self.evidence}
-        searched = bool(arms & {RETRIEVAL, LOOKUP, FEW_SHOT_RETRIEVAL})
-        return searched or (FEW_SHOT in arms and not self.lacks_facts)
+        searched = bool(arms & {Arm.RETRIEVAL, Arm.LOOKUP, Arm.FEW_SHOT_RETRIEVAL})
+        return searched or (Arm.FEW_SHOT in arms and not self.lacks_facts)
 
     @property
     def tuning_helped(self) -> bool:

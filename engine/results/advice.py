@@ -15,18 +15,7 @@ from typing import TYPE_CHECKING
 from engine.data.library import Library
 from engine.errors import DataError, UsageError
 from engine.guide.advisor import Advice, Check, advise, check_advice
-from engine.guide.evidence import (
-    ARM_TITLES,
-    BASE,
-    FEW_SHOT,
-    FEW_SHOT_RETRIEVAL,
-    LOOKUP,
-    PROMPT,
-    RETRIEVAL,
-    TUNED,
-    Evidence,
-    Facts,
-)
+from engine.guide.evidence import ARM_TITLES, Arm, Evidence, Facts
 from engine.guide.methods import METHODS
 from engine.guide.questions import Answers
 from engine.guide.techniques import TECHNIQUES, method_of
@@ -200,15 +189,15 @@ class AdviceRoom:
 
     def possible_arms(self, found: Found) -> tuple[str, ...]:
         """Return the keys of the arms that make sense here, the lightest first; tuned ones only when there are runs."""
-        tuned = (TUNED,) if self.tuned_runs(found) else ()
+        tuned = (Arm.TUNED,) if self.tuned_runs(found) else ()
         if found.dataset.is_plain_text:
-            return (BASE, *tuned)
-        prompt = (PROMPT,) if found.prompts.system.strip() else ()
+            return (Arm.BASE, *tuned)
+        prompt = (Arm.PROMPT,) if found.prompts.system.strip() else ()
         if found.dataset.dataset_type is DatasetType.PROMPT_ONLY:
-            return (BASE, *prompt, *((RETRIEVAL,) if found.prompts.documents else ()), *tuned)
+            return (Arm.BASE, *prompt, *((Arm.RETRIEVAL,) if found.prompts.documents else ()), *tuned)
         told_by_manner = found.dataset.dataset_type in {DatasetType.PREFERENCE, DatasetType.UNPAIRED_PREFERENCE}
-        lookup = () if found.prompts.documents or told_by_manner else (LOOKUP,)
-        return (BASE, *prompt, FEW_SHOT, RETRIEVAL, FEW_SHOT_RETRIEVAL, *lookup, *tuned)
+        lookup = () if found.prompts.documents or told_by_manner else (Arm.LOOKUP,)
+        return (Arm.BASE, *prompt, Arm.FEW_SHOT, Arm.RETRIEVAL, Arm.FEW_SHOT_RETRIEVAL, *lookup, *tuned)
 
     def arms_to_measure(self, found: Found, rows: int) -> tuple[str, ...]:
         """Return the possible arms that were not measured yet as they are set up now, on at least so many rows.
@@ -218,7 +207,7 @@ class AdviceRoom:
         known = {arm.key for arm in self.arms(found) if arm.score.rows >= min(rows, found.held_out.rows)}
         run = next((run.id for run in self.tuned_runs(found)), "")
         possible = self.possible_arms(found)
-        keys = {arm: arm_key(arm, used_by(arm, found.prompts), run if arm == TUNED else "") for arm in possible}
+        keys = {arm: arm_key(arm, used_by(arm, found.prompts), run if arm == Arm.TUNED else "") for arm in possible}
         return tuple(arm for arm in possible if keys[arm] not in known) or possible
 
     def tuned_runs(self, found: Found) -> tuple[Run, ...]:
@@ -244,7 +233,7 @@ class AdviceRoom:
 
         tokens = self._mean_characters(found.dataset) / CHARACTERS_PER_TOKEN
         device = host_hardware(self._directory).device
-        asked = [arm for arm in arms if arm != LOOKUP]
+        asked = [arm for arm in arms if arm != Arm.LOOKUP]
         return estimated_seconds(
             found.model, len(asked), rows, question_tokens=tokens, settings=found.prompts,
             seconds_for=lambda read, written: seconds_of_answers(found.model, device, read=read, written=written),
@@ -309,7 +298,7 @@ class AdviceRoom:
         from engine.training.plan import dtype_for
         from engine.types import TuningMethod
 
-        if arm == TUNED:
+        if arm == Arm.TUNED:
             run = self.tuned_runs(found)[0]
             path = newest_verified(run.id, run.directory).path
             return Speaker(recipe_of(run.plan), path, run.id, f"Tuned, {TECHNIQUES[run.plan.technique].title}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.guide.evidence import BASE, LOOKUP, TUNED, Evidence
+from engine.guide.evidence import Arm, Evidence
 from engine.guide.means import LIGHT_ARMS
 from engine.types import Run
 
@@ -44,14 +44,14 @@ def costs(evidence: Evidence, tuning_seconds: float | None, volume: str = "") ->
         tuning_seconds: What training takes; None where it is not known.
         volume: The answer to how many requests a day there are.
     """
-    tuned = next((arm for arm in evidence if arm.arm == TUNED), None) or next(
-        (arm for arm in evidence if arm.arm == BASE), None  # a tuned model is asked the same short prompt
+    tuned = next((arm for arm in evidence if arm.arm == Arm.TUNED), None) or next(
+        (arm for arm in evidence if arm.arm == Arm.BASE), None  # a tuned model is asked the same short prompt
     )  # fmt: skip
     a_day = REQUESTS_A_DAY.get(volume)
     found = []
     for arm in evidence:
         requests = None
-        if tuning_seconds and tuned and arm.arm in LIGHT_ARMS and arm.arm not in {BASE, LOOKUP}:
+        if tuning_seconds and tuned and arm.arm in LIGHT_ARMS and arm.arm not in {Arm.BASE, Arm.LOOKUP}:
             won = (arm.latency_seconds or 0.0) - (tuned.latency_seconds or 0.0)
             requests = round(tuning_seconds / won) if won > 0.001 else None
         days = requests / a_day if requests and a_day else None
@@ -72,8 +72,8 @@ def benefits(evidence: Evidence, run: Run | None, tuning_seconds: float | None) 
 
     Source: the guide, "Benefits" and "Where fine-tuning makes sense".
     """
-    base = next((arm for arm in evidence if arm.arm == BASE), None)
-    tuned = next((arm for arm in evidence if arm.arm == TUNED), None)
+    base = next((arm for arm in evidence if arm.arm == Arm.BASE), None)
+    tuned = next((arm for arm in evidence if arm.arm == Arm.TUNED), None)
     light = max((arm for arm in evidence if arm.arm in LIGHT_ARMS), key=lambda arm: arm.score, default=None)
     if not (base and tuned and light):
         return ()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from engine.data.chat_format import encoded_rows, prompt_messages, prompt_token_ids, reference
 from engine.data.conversions import CanonicalRow, Message
 from engine.errors import DataError
-from engine.guide.evidence import ARM_TITLES, BASE, LOOKUP, TUNED, ArmScore
+from engine.guide.evidence import ARM_TITLES, Arm, ArmScore
 from engine.guide.rewards import RewardSettings
 from engine.models.generation_settings import GenerationSettings
 from engine.results.answer_metrics import AnswerMetric, Wanted, macro_f1, normalised
@@ -192,13 +192,13 @@ class _Arm:
         began = time.monotonic()
         if self._task.metric.score is None:
             yield from self._read()
-        elif self._arm == LOOKUP:
+        elif self._arm == Arm.LOOKUP:
             self._look_up()
             yield len(self._said)
         else:
             yield from self._write()
         self._seconds = time.monotonic() - began
-        if self._task.metric.score is not None and self._arm != LOOKUP and not self._stopped():
+        if self._task.metric.score is not None and self._arm != Arm.LOOKUP and not self._stopped():
             self._latency = self._timed()
 
     def _read(self) -> Iterator[int]:
@@ -267,7 +267,7 @@ class _Arm:
         """Return how long a person waits for an answer: the middle one of a few that are asked alone."""
         seconds = []
         settings = GenerationSettings(max_new_tokens=self._answer_tokens())
-        arm = TUNED if self._speaker.checkpoint else BASE
+        arm = Arm.TUNED if self._speaker.checkpoint else Arm.BASE
         for asked in self._asked[:TIMED_ROWS]:
             chunks = self._voices.answer(
                 self._speaker.recipe,
@@ -300,7 +300,7 @@ class _Arm:
         question, asked = self._questions[number], self._asked[number]
         right = question.wanted.reference or ""
         found = None
-        if right and self._arm in WITH_PASSAGES | {LOOKUP}:
+        if right and self._arm in WITH_PASSAGES | {Arm.LOOKUP}:
             found = any(normalised(right) in normalised(passage.text) for passage in asked.passages)
         prompt = "\n".join(f"{turn['role']}: {turn['content']}" for turn in asked.messages)
         last = question.messages[-1]["content"] if question.messages else str(question.row.get("text", ""))

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from engine.data.conversions import Message
-from engine.guide.evidence import FEW_SHOT, FEW_SHOT_RETRIEVAL, PROMPT, RETRIEVAL
+from engine.guide.evidence import Arm
 from engine.results.retrieval import Passage, PassageIndex
 
-WITH_EXAMPLES = frozenset({FEW_SHOT, FEW_SHOT_RETRIEVAL})
-WITH_PASSAGES = frozenset({RETRIEVAL, FEW_SHOT_RETRIEVAL})
-WITH_SYSTEM = frozenset({PROMPT, *WITH_EXAMPLES, *WITH_PASSAGES})
+WITH_EXAMPLES = frozenset({Arm.FEW_SHOT, Arm.FEW_SHOT_RETRIEVAL})
+WITH_PASSAGES = frozenset({Arm.RETRIEVAL, Arm.FEW_SHOT_RETRIEVAL})
+WITH_SYSTEM = frozenset({Arm.PROMPT, *WITH_EXAMPLES, *WITH_PASSAGES})
 """The bare model and the tuned one are asked as the rows ask them."""
 
 NOTES = "Here are some notes:\n{notes}\n\nQuestion: {question}"

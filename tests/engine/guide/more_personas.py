@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from engine.guide.evidence import (
-    BASE,
-    FEW_SHOT,
-    FEW_SHOT_RETRIEVAL,
-    LOOKUP,
-    PROMPT,
-    RETRIEVAL,
-    TUNED,
-    ArmScore,
-    Facts,
-)
+from engine.guide.evidence import Arm, ArmScore, Facts
 from engine.types import DatasetType
 from tests.engine.guide.persona import Persona
 
@@ -94,9 +84,9 @@ MORE_PERSONAS: tuple[Persona, ...] = (
             device="cuda", memory_bytes=24 * GIB,
         ),
         evidence=(
-            _score(BASE, 288, 300, tokens=90, latency=0.4),
-            _score(PROMPT, 289, 300, tokens=160, latency=0.4),
-            _score(FEW_SHOT, 290, 300, tokens=620, latency=0.6),
+            _score(Arm.BASE, 288, 300, tokens=90, latency=0.4),
+            _score(Arm.PROMPT, 289, 300, tokens=160, latency=0.4),
+            _score(Arm.FEW_SHOT, 290, 300, tokens=620, latency=0.6),
         ),
     ),
     Persona(
@@ -114,9 +104,9 @@ MORE_PERSONAS: tuple[Persona, ...] = (
             memory_bytes=24 * GIB,
         ),
         evidence=(
-            _score(BASE, 141, 300, tokens=110, latency=0.9),
-            _score(PROMPT, 222, 300, tokens=340, latency=1.0),
-            _score(FEW_SHOT, 285, 300, tokens=1150, latency=1.3),
+            _score(Arm.BASE, 141, 300, tokens=110, latency=0.9),
+            _score(Arm.PROMPT, 222, 300, tokens=340, latency=1.0),
+            _score(Arm.FEW_SHOT, 285, 300, tokens=1150, latency=1.3),
         ),
     ),
     Persona(
@@ -134,10 +124,10 @@ MORE_PERSONAS: tuple[Persona, ...] = (
             memory_bytes=48 * GIB,
         ),
         evidence=(
-            _score(BASE, 45, 500, tokens=70, latency=0.9),
-            _score(FEW_SHOT, 85, 500, tokens=640, latency=1.1),
-            _score(RETRIEVAL, 468, 500, tokens=880, latency=1.3, found=0.97),
-            _score(TUNED, 464, 500, tokens=70, latency=0.9, run="parts-lora"),
+            _score(Arm.BASE, 45, 500, tokens=70, latency=0.9),
+            _score(Arm.FEW_SHOT, 85, 500, tokens=640, latency=1.1),
+            _score(Arm.RETRIEVAL, 468, 500, tokens=880, latency=1.3, found=0.97),
+            _score(Arm.TUNED, 464, 500, tokens=70, latency=0.9, run="parts-lora"),
         ),
     ),
     Persona(
@@ -167,13 +157,13 @@ MORE_PERSONAS: tuple[Persona, ...] = (
             memory_bytes=24 * GIB,
         ),
         evidence=(
-            _score(BASE, 102, 300, tokens=85, latency=0.6),
-            _score(PROMPT, 123, 300, tokens=240, latency=0.6),
-            _score(FEW_SHOT, 174, 300, tokens=760, latency=0.8),
-            _score(RETRIEVAL, 168, 300, tokens=810, latency=0.9, found=0.38),
-            _score(FEW_SHOT_RETRIEVAL, 186, 300, tokens=1400, latency=1.1, found=0.38),
-            _score(LOOKUP, 93, 300, tokens=0, latency=0.02, found=0.38),
-            _score(TUNED, 285, 300, tokens=85, latency=0.6, run="first-lora"),
+            _score(Arm.BASE, 102, 300, tokens=85, latency=0.6),
+            _score(Arm.PROMPT, 123, 300, tokens=240, latency=0.6),
+            _score(Arm.FEW_SHOT, 174, 300, tokens=760, latency=0.8),
+            _score(Arm.RETRIEVAL, 168, 300, tokens=810, latency=0.9, found=0.38),
+            _score(Arm.FEW_SHOT_RETRIEVAL, 186, 300, tokens=1400, latency=1.1, found=0.38),
+            _score(Arm.LOOKUP, 93, 300, tokens=0, latency=0.02, found=0.38),
+            _score(Arm.TUNED, 285, 300, tokens=85, latency=0.6, run="first-lora"),
         ),
     ),
     Persona(
@@ -191,9 +181,9 @@ MORE_PERSONAS: tuple[Persona, ...] = (
             memory_bytes=8 * GIB,
         ),
         evidence=(
-            _score(BASE, 5, 8, tokens=60, latency=0.3),
-            _score(FEW_SHOT, 6, 8, tokens=430, latency=0.4),
-            _score(TUNED, 7, 8, tokens=60, latency=0.3, run="try-1"),
+            _score(Arm.BASE, 5, 8, tokens=60, latency=0.3),
+            _score(Arm.FEW_SHOT, 6, 8, tokens=430, latency=0.4),
+            _score(Arm.TUNED, 7, 8, tokens=60, latency=0.3, run="try-1"),
         ),
     ),
     Persona(
@@ -212,10 +202,10 @@ MORE_PERSONAS: tuple[Persona, ...] = (
             memory_bytes=12 * GIB, techniques=("qlora",),
         ),
         evidence=(
-            _score(BASE, 228, 600, tokens=140, latency=0.5),
-            _score(PROMPT, 414, 600, tokens=420, latency=0.7),
-            _score(FEW_SHOT, 558, 600, tokens=3100, latency=2.6),
-            _score(TUNED, 570, 600, tokens=150, latency=0.5, run="offers-qlora"),
+            _score(Arm.BASE, 228, 600, tokens=140, latency=0.5),
+            _score(Arm.PROMPT, 414, 600, tokens=420, latency=0.7),
+            _score(Arm.FEW_SHOT, 558, 600, tokens=3100, latency=2.6),
+            _score(Arm.TUNED, 570, 600, tokens=150, latency=0.5, run="offers-qlora"),
         ),
     ),
     Persona(

@@ -7,19 +7,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from engine.guide.evidence import (
-    ARM_TITLES,
-    BASE,
-    FEW_SHOT,
-    FEW_SHOT_RETRIEVAL,
-    LOOKUP,
-    PROMPT,
-    RETRIEVAL,
-    TUNED,
-    ArmScore,
-    Evidence,
-    Facts,
-)
+from engine.guide.evidence import ARM_TITLES, Arm, ArmScore, Evidence, Facts
 from engine.types import DatasetType
 from tests.engine.guide.persona import Persona
 
@@ -30,8 +18,8 @@ _ON_GPU = ("lora", "qlora", "full", "instruction", "prompt_tuning", "adapters", 
 _FROM_PAIRS = ("dpo", "orpo", "simpo", "cpo", "reward_model")
 
 _COSTS = {
-    BASE: (60, 0.6), PROMPT: (240, 0.8), FEW_SHOT: (1100, 1.9), RETRIEVAL: (900, 1.7), FEW_SHOT_RETRIEVAL: (1900, 2.9),
-    LOOKUP: (0, 0.02), TUNED: (60, 0.6),
+    Arm.BASE: (60, 0.6), Arm.PROMPT: (240, 0.8), Arm.FEW_SHOT: (1100, 1.9), Arm.RETRIEVAL: (900, 1.7), Arm.FEW_SHOT_RETRIEVAL: (1900, 2.9),
+    Arm.LOOKUP: (0, 0.02), Arm.TUNED: (60, 0.6),
 }  # fmt: skip
 """From an arm to the tokens of its prompt and the seconds until its answer ends, of a size that a small model has."""
 
@@ -47,8 +35,8 @@ def _arm(arm: str, right: int, rows: int, found: float | None) -> ArmScore:
     return ArmScore(
         arm=arm, score=right / rows, low=low, high=high, metric="exact_match", rows=rows,
         seconds=rows * latency_seconds, prompt_tokens=prompt_tokens, latency_seconds=latency_seconds,
-        run="20260301-tuned" if arm == TUNED else "", title=ARM_TITLES[arm],
-        found=found if arm in {RETRIEVAL, FEW_SHOT_RETRIEVAL, LOOKUP} else None,
+        run="20260301-tuned" if arm == Arm.TUNED else "", title=ARM_TITLES[arm],
+        found=found if arm in {Arm.RETRIEVAL, Arm.FEW_SHOT_RETRIEVAL, Arm.LOOKUP} else None,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import TuningError
 from engine.guide.advisor import LEADS, advise, check_advice
-from engine.guide.evidence import ARM_TITLES, TUNED, ArmScore, Evidence, Facts
+from engine.guide.evidence import ARM_TITLES, Arm, ArmScore, Evidence, Facts
 from engine.guide.means import LIGHT_ARMS, MEANS_TITLES, RULES, Case, Means, clearly_better
 from engine.guide.questions import QUESTIONS, Answers, checked_answers
 from engine.guide.techniques import TECHNIQUES
@@ -117,7 +117,7 @@ def test_what_would_change_the_advice_really_does() -> None:
 def test_training_confirms_or_refutes_the_advice_to_fine_tune(
     tuned: float, light: float, confirmed: bool, word: str
 ) -> None:
-    check = check_advice({}, Facts(rows=300), (arm("few_shot", light), arm(TUNED, tuned)))
+    check = check_advice({}, Facts(rows=300), (arm("few_shot", light), arm(Arm.TUNED, tuned)))
     assert check is not None
     assert check.confirmed is confirmed
     assert check.sentence.startswith(word)
@@ -125,7 +125,7 @@ def test_training_confirms_or_refutes_the_advice_to_fine_tune(
 
 def test_a_lighter_way_that_was_advised_is_refuted_only_by_a_clearly_better_tuned_model() -> None:
     facts, enough = Facts(rows=300), arm("few_shot", 0.9, 200)
-    same, better = arm(TUNED, 0.92, 200), arm(TUNED, 1.0, 200)
+    same, better = arm(Arm.TUNED, 0.92, 200), arm(Arm.TUNED, 1.0, 200)
     assert check_advice({}, facts, (enough,)) is None
     assert check_advice({}, facts, (enough, same)).confirmed  # type: ignore[union-attr]
     assert clearly_better(better, arm("few_shot", 0.75, 200))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.guide.evidence import BASE, FEW_SHOT, TUNED, ArmScore
+from engine.guide.evidence import Arm, ArmScore
 from engine.results.measurements import (
     AnsweredRow,
     Bench,
@@ -47,7 +47,7 @@ def file_of(tmp_path: Path) -> Path:
 
 
 def test_an_arm_comes_back_as_it_was_kept(kept: Measurements, tmp_path: Path) -> None:
-    arms = (arm_of(BASE, created=1.0), replace(arm_of(FEW_SHOT, created=2.0), f1=None))
+    arms = (arm_of(Arm.BASE, created=1.0), replace(arm_of(Arm.FEW_SHOT, created=2.0), f1=None))
     for arm in reversed(arms):
         kept.keep(BENCH, arm)
     assert Measurements(tmp_path / "measurements").arms(BENCH) == arms
@@ -65,69 +65,69 @@ def test_nothing_is_measured_before_anything_was(kept: Measurements, tmp_path: P
     [b"", b"{", b"\xff\xfe\x00", b"[1, 2]", b"null", b'{"version": 1}', b'{"version": 1, "arm": []}', b"[" * 100_000],
 )
 def test_a_damaged_file_counts_as_not_measured(kept: Measurements, tmp_path: Path, damage: bytes) -> None:
-    kept.keep(BENCH, arm_of(BASE))
+    kept.keep(BENCH, arm_of(Arm.BASE))
     file_of(tmp_path).write_bytes(damage)
     assert kept.arms(BENCH) == ()
-    kept.keep(BENCH, arm_of(BASE))
-    assert kept.arms(BENCH) == (arm_of(BASE),)
+    kept.keep(BENCH, arm_of(Arm.BASE))
+    assert kept.arms(BENCH) == (arm_of(Arm.BASE),)
 
 
 @pytest.mark.parametrize(("name", "value"), [("version", 2), ("arm", {"key": "x"}), ("arm", "base")])
 def test_a_file_of_another_version_or_form_counts_as_not_measured(
     kept: Measurements, tmp_path: Path, name: str, value: object
 ) -> None:
-    kept.keep(BENCH, arm_of(BASE))
+    kept.keep(BENCH, arm_of(Arm.BASE))
     path = file_of(tmp_path)
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
     assert kept.arms(BENCH) == ()
 
 
 def test_half_written_and_foreign_files_are_passed_over(kept: Measurements, tmp_path: Path) -> None:
-    kept.keep(BENCH, arm_of(BASE))
+    kept.keep(BENCH, arm_of(Arm.BASE))
     folder = file_of(tmp_path).parent
     (folder / "tmp.123").write_text("{")
     (folder / "notes.txt").write_text("mine")
     (folder / "folder.json").mkdir()
-    assert kept.arms(BENCH) == (arm_of(BASE),)
+    assert kept.arms(BENCH) == (arm_of(Arm.BASE),)
 
 
 @pytest.mark.parametrize(
     "other", [{"model": "m"}, {"dataset": "d"}, {"held_out": "h"}, {"metric": "chrf"}, {"pattern": "x"}]
 )
 def test_arms_of_other_benches_do_not_mix(kept: Measurements, other: dict[str, str]) -> None:
-    kept.keep(BENCH, arm_of(BASE))
-    kept.keep(replace(BENCH, **other), arm_of(FEW_SHOT))
-    assert kept.arms(BENCH) == (arm_of(BASE),)
-    assert kept.arms(replace(BENCH, **other)) == (arm_of(FEW_SHOT),)
+    kept.keep(BENCH, arm_of(Arm.BASE))
+    kept.keep(replace(BENCH, **other), arm_of(Arm.FEW_SHOT))
+    assert kept.arms(BENCH) == (arm_of(Arm.BASE),)
+    assert kept.arms(replace(BENCH, **other)) == (arm_of(Arm.FEW_SHOT),)
 
 
 def test_the_same_arm_replaces_its_earlier_self_and_other_settings_stand_beside_it(kept: Measurements) -> None:
-    for arm in (arm_of(FEW_SHOT, 0.2), arm_of(FEW_SHOT, 0.6, created=2.0)):
+    for arm in (arm_of(Arm.FEW_SHOT, 0.2), arm_of(Arm.FEW_SHOT, 0.6, created=2.0)):
         kept.keep(BENCH, arm)
     assert [arm.score.score for arm in kept.arms(BENCH)] == [0.6]
-    kept.keep(BENCH, arm_of(FEW_SHOT, 0.7, created=3.0, settings=PromptSettings()))
+    kept.keep(BENCH, arm_of(Arm.FEW_SHOT, 0.7, created=3.0, settings=PromptSettings()))
     assert [arm.score.score for arm in kept.arms(BENCH)] == [0.6, 0.7]
 
 
 def test_forgetting_takes_one_arm_and_no_file_of_another_name(kept: Measurements, tmp_path: Path) -> None:
-    for arm in (arm_of(BASE), arm_of(FEW_SHOT, created=2.0)):
+    for arm in (arm_of(Arm.BASE), arm_of(Arm.FEW_SHOT, created=2.0)):
         kept.keep(BENCH, arm)
     beside = tmp_path / "measurements" / "precious.json"
     beside.write_text("{}")
-    for key in ("../precious", "nothing", arm_of(BASE).key):
+    for key in ("../precious", "nothing", arm_of(Arm.BASE).key):
         kept.forget(BENCH, key)
-    assert [arm.score.arm for arm in kept.arms(BENCH)] == [FEW_SHOT]
+    assert [arm.score.arm for arm in kept.arms(BENCH)] == [Arm.FEW_SHOT]
     assert beside.exists()
 
 
 def test_the_best_prompt_of_an_arm_and_each_run_are_the_evidence(kept: Measurements) -> None:
     for arm in (
-        arm_of(FEW_SHOT, 0.9, created=1.0), arm_of(FEW_SHOT, 0.2, created=5.0, settings=PromptSettings()),
-        arm_of(TUNED, 0.6, "one", created=2.0), arm_of(TUNED, 0.7, "two", created=3.0),
+        arm_of(Arm.FEW_SHOT, 0.9, created=1.0), arm_of(Arm.FEW_SHOT, 0.2, created=5.0, settings=PromptSettings()),
+        arm_of(Arm.TUNED, 0.6, "one", created=2.0), arm_of(Arm.TUNED, 0.7, "two", created=3.0),
     ):  # fmt: skip
         kept.keep(BENCH, arm)
     found = {(score.arm, score.run): score.score for score in evidence_of(kept.arms(BENCH))}
-    assert found == {(FEW_SHOT, ""): 0.9, (TUNED, "one"): 0.6, (TUNED, "two"): 0.7}
+    assert found == {(Arm.FEW_SHOT, ""): 0.9, (Arm.TUNED, "one"): 0.6, (Arm.TUNED, "two"): 0.7}
 
 
 def test_equal_held_out_rows_have_equal_names() -> None:

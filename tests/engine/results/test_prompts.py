@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from engine.data.conversions import Message
-from engine.guide.evidence import ARM_TITLES, BASE, FEW_SHOT, FEW_SHOT_RETRIEVAL, LOOKUP, PROMPT, RETRIEVAL, TUNED
+from engine.guide.evidence import ARM_TITLES, Arm
 from engine.results.prompts import AskedRow, PromptSettings, Shelf, ask, suggested_settings
 from engine.results.retrieval import Passage, PassageIndex
 
@@ -39,7 +39,7 @@ def asked_as(
 
 
 def test_turns_stand_in_the_order_system_examples_history_question() -> None:
-    asked = asked_as(FEW_SHOT, PromptSettings("Be brief.", shots=2))
+    asked = asked_as(Arm.FEW_SHOT, PromptSettings("Be brief.", shots=2))
     assert [(turn["role"], turn["content"]) for turn in asked.messages] == [
         ("system", "Be brief.\n\nYou sell tea."),
         ("user", "When do you open?"), ("assistant", "At eight."),
@@ -50,7 +50,7 @@ def test_turns_stand_in_the_order_system_examples_history_question() -> None:
 
 
 def test_notes_stand_in_the_last_turn_before_the_question() -> None:
-    asked = asked_as(RETRIEVAL, PromptSettings(passages=1))
+    asked = asked_as(Arm.RETRIEVAL, PromptSettings(passages=1))
     assert [turn["role"] for turn in asked.messages] == ["system", "user", "assistant", "user"]
     said = asked.messages[-1]["content"]
     assert said == f"Here are some notes:\nQ: When do you open on Sunday?\nA: At ten.\n\nQuestion: {QUESTION}"
@@ -59,19 +59,19 @@ def test_notes_stand_in_the_last_turn_before_the_question() -> None:
 
 def test_parts_of_documents_are_notes_without_a_question() -> None:
     shelf = Shelf(PassageIndex(ROWS), PassageIndex(TEXTS))
-    asked = asked_as(FEW_SHOT_RETRIEVAL, PromptSettings(shots=1, passages=3), shelf=shelf)
+    asked = asked_as(Arm.FEW_SHOT_RETRIEVAL, PromptSettings(shots=1, passages=3), shelf=shelf)
     assert "- The house opens at nine" in asked.messages[-1]["content"]
     assert asked.passages == tuple(TEXTS) and asked.shots == (ROWS[1],)
 
 
-@pytest.mark.parametrize("arm", [BASE, TUNED, LOOKUP])
+@pytest.mark.parametrize("arm", [Arm.BASE, Arm.TUNED, Arm.LOOKUP])
 def test_the_bare_and_the_tuned_model_are_asked_as_the_row_asks(arm: str) -> None:
     asked = asked_as(arm, PromptSettings("Be brief.", shots=3, picks=(0, 2)))
     assert list(asked.messages) == TURNS
     assert not asked.shots and not asked.passages
 
 
-@pytest.mark.parametrize("arm", [PROMPT, FEW_SHOT, RETRIEVAL, FEW_SHOT_RETRIEVAL])
+@pytest.mark.parametrize("arm", [Arm.PROMPT, Arm.FEW_SHOT, Arm.RETRIEVAL, Arm.FEW_SHOT_RETRIEVAL])
 def test_the_persons_text_comes_before_the_rows_own(arm: str) -> None:
     assert asked_as(arm, PromptSettings("  Be brief. ")).messages[0]["content"] == "Be brief.\n\nYou sell tea."
     assert asked_as(arm, PromptSettings(" ")).messages[0]["content"] == "You sell tea."
@@ -81,16 +81,16 @@ def test_the_persons_text_comes_before_the_rows_own(arm: str) -> None:
 
 
 def test_picks_are_used_in_their_order_and_instead_of_likeness() -> None:
-    asked = asked_as(FEW_SHOT, PromptSettings(shots=1, picks=(2, 0, 99, 3)))
+    asked = asked_as(Arm.FEW_SHOT, PromptSettings(shots=1, picks=(2, 0, 99, 3)))
     examples = [turn["content"] for turn in asked.messages if turn["role"] == "user"][:3]
     assert examples == ["Do you have cake?", "When do you open?", "Do you have {braces}?"]
 
 
 def test_what_does_not_fit_falls_away_the_least_alike_first() -> None:
-    whole = asked_as(FEW_SHOT_RETRIEVAL, PromptSettings(shots=3, passages=2))
+    whole = asked_as(Arm.FEW_SHOT_RETRIEVAL, PromptSettings(shots=3, passages=2))
     kept = set()
     for room in range(whole.tokens, 0, -1):
-        asked = asked_as(FEW_SHOT_RETRIEVAL, PromptSettings(shots=3, passages=2), room=room)
+        asked = asked_as(Arm.FEW_SHOT_RETRIEVAL, PromptSettings(shots=3, passages=2), room=room)
         assert asked.tokens <= room or not (asked.shots or asked.passages)
         assert asked.shots == whole.shots[: len(asked.shots)]
         assert asked.passages == whole.passages[: len(asked.passages)]
@@ -101,7 +101,7 @@ def test_what_does_not_fit_falls_away_the_least_alike_first() -> None:
 
 def test_braces_in_rows_and_questions_stay_as_they_are() -> None:
     turns = [{"role": "user", "content": "Do you have {braces} {notes}?"}]
-    asked = asked_as(RETRIEVAL, PromptSettings(passages=1), turns=turns)
+    asked = asked_as(Arm.RETRIEVAL, PromptSettings(passages=1), turns=turns)
     assert asked.messages[-1]["content"].endswith("A: {0} {question}\n\nQuestion: Do you have {braces} {notes}?")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.data.chat_format import prompt_messages
 from engine.data.examples import load_examples
-from engine.guide.evidence import ARM_TITLES, FEW_SHOT
+from engine.guide.evidence import ARM_TITLES, Arm
 from engine.results.prompts import PromptSettings, Shelf, ask
 from engine.results.retrieval import Passage
 from engine.results.shelf import PART_WORDS, held_out_rows, make_shelf, question_of
@@ -145,7 +145,7 @@ def test_documents_are_searched_instead_of_rows_and_rows_stay_the_examples(
     shelf = make_shelf(*planted, documents)
     assert {passage.row for passage in shelf.notes.passages} == {-1}
     turns = [{"role": "user", "content": "How much is tea?"}]
-    asked = ask(FEW_SHOT, turns, SETTINGS, shelf, count_tokens=lambda _: 0, room=1)
+    asked = ask(Arm.FEW_SHOT, turns, SETTINGS, shelf, count_tokens=lambda _: 0, room=1)
     assert asked.shots and all(shot.row >= 24 for shot in asked.shots)
 
 

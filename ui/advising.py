@@ -160,9 +160,10 @@ def workbench_form(workspace: Workspace, choices: Choices, workbench: Mapping[st
 
 def what_is_foreseen(workspace: Workspace, found: Found, rows: int) -> str:
     """Return what pressing Measure will do."""
-    arms = workspace.advice.arms_to_measure(found, rows)
-    kept = [arm for arm in workspace.advice.possible_arms(found) if arm not in arms]
-    return views.foreseen(arms, rows, workspace.advice.estimated_seconds(found, arms, rows), kept)
+    arms, possible = workspace.advice.arms_to_measure(found, rows), workspace.advice.possible_arms(found)
+    kept = [arm for arm in possible if arm not in arms]
+    again = arms == possible and workspace.advice.is_measured(found, rows)
+    return views.foreseen(arms, rows, workspace.advice.estimated_seconds(found, arms, rows), kept, again=again)
 
 
 def sentence_of(error: Exception) -> str:

@@ -164,9 +164,19 @@ def _wire_workbench(workspace: Workspace, session: Session, parts: Parts) -> Non
         return dropped(workspace, Asked(choices, None, workbench), path)
 
     @guarded
-    def turned(choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None) -> object:
-        setup = Asked(choices, answers, workbench, documents).set_up(workspace)  # a tuned model may be ready now
-        return measured(workspace, choices, answers, setup[0]) if setup else gr.skip()
+    def turned(choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None) -> Updates:
+        asked = Asked(choices, answers, workbench, documents)
+        setup = asked.set_up(workspace)  # a tuned model may be ready now, or other scores be there
+        return (
+            (measured(workspace, choices, answers, setup[0]), what_is_foreseen(workspace, *setup))
+            if setup
+            else ("", "")
+        )
+
+    @guarded
+    def foresee(choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None) -> str:
+        setup = Asked(choices, answers, workbench, documents).set_up(workspace)
+        return what_is_foreseen(workspace, *setup) if setup else ""
 
     asked = [session.choices, parts.answers, parts.workbench, parts.documents]
     shown = [
@@ -174,23 +184,12 @@ def _wire_workbench(workspace: Workspace, session: Session, parts: Parts) -> Non
         parts.workbench,
     ]  # fmt: skip
     session.choices.change(draw, [session.choices, parts.answers, parts.documents, parts.drawn], shown, **ADVISING)
-    session.status_bar.turned(turned, asked, parts.arms, **ADVISING)
+    session.status_bar.turned(turned, asked, [parts.arms, parts.foreseen], **ADVISING)
     edited_parts = [parts.workbench, parts.foreseen, parts.form, parts.arms, parts.strip, parts.advice]
     parts.form.edit(edit, asked, edited_parts, trigger_mode="always_last", **ADVISING)
     dropped_parts = [parts.documents, parts.file_said, parts.foreseen]
     parts.file.change(drop, [session.choices, parts.workbench, parts.file], dropped_parts, **ADVISING)
-    session.measured.change(foresee(workspace), asked, parts.foreseen, **ADVISING)
-
-
-def foresee(workspace: Workspace) -> object:
-    """Return the handler that says anew what pressing Measure will do: what was measured is not asked again."""
-
-    @guarded
-    def handler(choices: Choices, answers: object, workbench: dict[str, Value], documents: str | None) -> object:
-        setup = Asked(choices, answers, workbench, documents).set_up(workspace)
-        return what_is_foreseen(workspace, *setup) if setup else ""
-
-    return handler
+    session.measured.change(foresee, asked, parts.foreseen, **ADVISING)
 
 
 def drawn_anew(workspace: Workspace, asked: Asked) -> Updates:

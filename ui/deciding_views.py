@@ -140,12 +140,22 @@ def nothing_to_measure() -> str:
 
 def cannot_measure(sentence: str) -> str:
     """Return why nothing can be measured."""
-    return card(f'<p role="alert">{text(sentence)}</p>', title="Measure before you train", classes="mistake")
+    return card(f'<p role="alert">{text(sentence)}</p>', title="This cannot be measured", classes="mistake")
 
 
-def foreseen(arms: Sequence[str], rows: int, seconds: float, kept: Sequence[str] = ()) -> str:
-    """Return what pressing Measure will do, before it does; `kept` are those whose scores stand already."""
+def foreseen(arms: Sequence[str], rows: int, seconds: float, kept: Sequence[str] = (), *, again: bool = False) -> str:
+    """Return what pressing Measure will do, before it does.
+
+    Args:
+        arms: The ways that will be asked.
+        rows: How many held-out rows each is asked.
+        seconds: How long that takes, estimated.
+        kept: The ways whose scores stand already.
+        again: Whether all were measured and will be asked once more.
+    """
     stand = f" {_counted_ways(len(kept))} measured already and not asked again." if kept else ""
+    if again:
+        stand = " All were measured; pressing asks them once more."
     ways = ", ".join(ARM_TITLES[arm].lower() for arm in arms)
     caution = (
         ""
@@ -154,7 +164,7 @@ def foreseen(arms: Sequence[str], rows: int, seconds: float, kept: Sequence[str]
     )
     return (
         f'<p class="help" data-slot="foreseen">{len(arms)} {"way" if len(arms) == 1 else "ways"} ({text(ways)}) on {rows:,} held-out '
-        f"{'row' if rows == 1 else 'rows'}, about {text(words.roughly_text(max(1.0, seconds)))}.{stand}{caution}</p>"
+        f"{'row' if rows == 1 else 'rows'}, {text(words.roughly_text(seconds))}.{stand}{caution}</p>"
     )
 
 
@@ -174,7 +184,7 @@ def said(sentence: str) -> str:
 
 def progressing(progress: MeasureProgress) -> str:
     """Return how far measuring has come."""
-    left = f", about {words.roughly_text(progress.seconds_left)} left" if progress.seconds_left is not None else ""
+    left = f", {words.roughly_text(progress.seconds_left)} left" if progress.seconds_left is not None else ""
     percent = round(100 * progress.share)
     said = f"{ARM_TITLES[progress.arm]}: {progress.done} of {progress.total} rows{left}"
     return (
@@ -246,11 +256,15 @@ def _arm(arm: MeasuredArm, cost: Cost | None, target: float) -> str:
     found = f"{100 * score.found:.0f} of 100" if score.found is not None else words.UNKNOWN
     reached = ' <span class="tag good-tag">good enough</span>' if score.score >= target else ""
     return (
-        f'<tr data-arm="{text(score.arm)}"><th scope="row">{text(score.title)}{reached}<span class="muted">{score.rows} rows in {words.seconds_text(score.seconds)}{extra}</span></th>'
+        f'<tr data-arm="{text(score.arm)}"><th scope="row">{text(score.title)}{reached}<span class="muted">{score.rows} rows in {_spent(score.seconds)}{extra}</span></th>'
         f'<td class="scored">{bar}<span>{said}</span></td><td>{found}</td><td>{score.prompt_tokens:.0f} tokens</td><td>{wait}</td><td>{pays}</td>'
         f'<td class="acts"><button type="button" class="button small" data-pick="{ROWS}{text(arm.key)}" aria-label="Rows behind {text(score.title)}">Rows</button>'
         f'<button type="button" class="button small quiet" data-pick="{FORGET}{text(arm.key)}" aria-label="Forget {text(score.title)}">Forget</button></td></tr>'
     )
+
+
+def _spent(seconds: float) -> str:
+    return words.seconds_text(seconds) if seconds >= 1 else "under 1 s"
 
 
 def _days(days: float) -> str:

@@ -204,11 +204,18 @@ class AdviceRoom:
 
         Answers are greedy, so asking again would give the same; when nothing is left, all are asked again.
         """
+        return self._unmeasured(found, rows) or self.possible_arms(found)
+
+    def is_measured(self, found: Found, rows: int) -> bool:
+        """Return whether every possible arm was measured as it is set up now."""
+        return not self._unmeasured(found, rows)
+
+    def _unmeasured(self, found: Found, rows: int) -> tuple[str, ...]:
         known = {arm.key for arm in self.arms(found) if arm.score.rows >= min(rows, found.held_out.rows)}
         run = next((run.id for run in self.tuned_runs(found)), "")
         possible = self.possible_arms(found)
         keys = {arm: arm_key(arm, used_by(arm, found.prompts), run if arm == Arm.TUNED else "") for arm in possible}
-        return tuple(arm for arm in possible if keys[arm] not in known) or possible
+        return tuple(arm for arm in possible if keys[arm] not in known)
 
     def tuned_runs(self, found: Found) -> tuple[Run, ...]:
         """Return the finished runs of this model and these rows whose held-out rows are the same, newest first.

@@ -49,10 +49,10 @@ from engine.guide.advisor import Advice, Check
 from engine.guide.compatibility import OPTION_TITLES, TechniqueChoice, idle_settings, reason_against
 from engine.guide.evidence import ARM_TITLES, ArmScore
 from engine.guide.lessons import Choice, EndQuestion, Lesson, LessonBook, Step, Target
-from engine.guide.means import Means
+from engine.guide.means import Means, target_of
 from engine.guide.methods import METHODS, PARTS, Method
 from engine.guide.moving_parts import moving_parts
-from engine.guide.questions import QUESTIONS, TARGETS, UNSURE, Answers, Question, checked_answers
+from engine.guide.questions import QUESTIONS, Answers, Question, checked_answers
 from engine.guide.techniques import TECHNIQUES, method_of
 from engine.models.accelerator import Accelerator
 from engine.models.catalog import Catalog
@@ -91,14 +91,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS",
-    "TARGETS", "UNSURE", "Advice", "AnsweredRow", "Answers", "ArmScore", "Benefit", "Cancelled", "Change", "Check",
-    "Choice", "ColumnFacts", "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "EndQuestion", "Example",
-    "Fit", "Found", "GenerationSettings", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook",
-    "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "PlanChoices", "Preview", "Problem",
-    "Progress", "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "SeriesDelta", "Severity", "Side",
-    "Split", "Stage", "Step", "Target", "TechniqueChoice", "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray",
-    "answers_known", "benefits", "checked_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of",
-    "method_of", "moving_parts", "stages_of_plan",
+    "Advice", "AnsweredRow", "Answers", "ArmScore", "Benefit", "Cancelled", "Change", "Check", "Choice", "ColumnFacts",
+    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "EndQuestion", "Example", "Fit", "Found",
+    "GenerationSettings", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook", "Listening",
+    "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "PlanChoices", "Preview", "Problem", "Progress",
+    "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "SeriesDelta", "Severity", "Side", "Split", "Stage",
+    "Step", "Target", "TechniqueChoice", "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray", "answers_known",
+    "benefits", "checked_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of",
+    "moving_parts", "stages_of_plan", "target_of",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"

@@ -12,8 +12,6 @@ from engine.errors import TuningError, UsageError
 from engine.types import Value
 from engine.workspace import (
     ANSWER_METRIC_TITLES,
-    TARGETS,
-    UNSURE,
     Advice,
     Answers,
     Found,
@@ -24,6 +22,7 @@ from engine.workspace import (
     benefits,
     checked_answers,
     costs,
+    target_of,
 )
 from ui import deciding_views as views
 from ui import words
@@ -141,7 +140,7 @@ def measured(workspace: Workspace, choices: Choices, sent: object, found: Found)
     note = views.tuned_is_ready(runs[0].name) if waiting and arms else ""
     _, seconds = workspace.advice.tuned_run_of(evidence)
     order = workspace.advice.order_of(arms)
-    target = TARGETS[answers.get("good_enough", UNSURE)]
+    target = target_of(answers, found.metric)
     spent = costs(evidence, seconds, answers.get("volume", ""))
     return views.arms_table(order, spent, target, ANSWER_METRIC_TITLES[found.metric], note)
 

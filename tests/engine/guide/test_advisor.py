@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -95,6 +96,12 @@ def test_made_up_scores_move_the_advice_from_one_means_to_the_next() -> None:
     assert advise({}, facts, fell_short).means is Means.FINE_TUNE
     assert advise({}, Facts(rows=30), fell_short).means is Means.MORE_DATA
     assert advise({"good_enough": "70"}, facts, (*fell_short, arm("few_shot_retrieval", 0.75))).means is Means.RETRIEVAL
+
+
+def test_likeness_is_held_against_a_good_rephrasing_and_not_against_right_answers() -> None:
+    like = replace(arm("few_shot", 0.55), metric="chrf")
+    assert advise({"good_enough": "99"}, Facts(rows=300), (like,)).means is Means.FEW_SHOT
+    assert advise({}, Facts(rows=300), (replace(like, score=0.2, low=0.1, high=0.3),)).means is Means.FINE_TUNE
 
 
 def test_what_would_change_the_advice_really_does() -> None:

@@ -61,6 +61,12 @@ class StepLogged(RunEvent):
     reward: float | None = None  # mean reward of the model's own answers
     kl: float | None = None  # how far the model has drifted from the untuned one, in nats an answer or a token
     answer_tokens: float | None = None  # mean length of the model's own answers
+    entropy: float | None = None  # how undecided the model is about the next token, in nats
+    chosen_reward: float | None = None  # how much likelier than the untuned model it finds the better answers
+    rejected_reward: float | None = None  # and the worse
+    clip_share: float | None = None  # of the answers' tokens, the share whose step was cut short, 0 to 1
+    reward_std: float | None = None  # how far the rewards of answers to one question lie apart
+    utilisation: float | None = None  # of the device's computing time, the share in use, 0 to 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +99,17 @@ class SampleGenerated(RunEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSaved(RunEvent):
-    """A sealed checkpoint. `path` is absolute."""
+    """A sealed checkpoint. `path` is absolute.
+
+    `score` is what the held-out rows said at that step, the higher the better (a loss is negated); None when they were not
+    looked at there. `is_best` says that no checkpoint of the run before had a higher one.
+    """
 
     step: int
     path: str
     bytes: int
+    score: float | None = None
+    is_best: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,16 +123,25 @@ class RunWarned(RunEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class RunPaused(RunEvent):
-    """The run gave the accelerator back and can go on."""
+    """The run gave the accelerator back and can go on.
+
+    `reason` is empty when a person asked for it, else a sentence; `next_step` says what to do before going on.
+    """
 
     step: int
+    reason: str = ""
+    next_step: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResumed(RunEvent):
-    """The run goes on from a checkpoint."""
+    """The run goes on from a checkpoint after `step`; what was told beyond it is told again.
+
+    `skipped` says in sentences which newer checkpoints could not be trusted.
+    """
 
     step: int
+    skipped: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from engine.types import PretrainedModel, Run, RunStatus
 
 STEP_SERIES = (
     "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes", "accuracy", "margin", "reward", "kl",
-    "answer_tokens",
+    "answer_tokens", "entropy", "chosen_reward", "rejected_reward", "clip_share", "reward_std", "utilisation",
 )  # fmt: skip
 """Fields of `StepLogged` that are drawn, under their own names."""
 

@@ -209,7 +209,7 @@ class Reporter(TrainerCallback):
         self._evaluation_seconds = time.monotonic() - self._mark
         found = {**self._evaluation_logs, **metrics}
         figures = figures_in(found, prefix="eval_")
-        figures.pop("answer_tokens", None)
+        figures = {name: value for name, value in figures.items() if name in EVALUATED}
         confusion: object = found.get("eval_confusion") or ()
         labels = [str(name) for name in (model.config.id2label or {}).values()] if confusion else ()
         self._emit(EvaluationLogged(
@@ -264,8 +264,17 @@ FIGURES: Mapping[str, tuple[str, ...]] = {
     "reward": ("reward",),
     "kl": ("kl",),
     "answer_tokens": ("completions/mean_length",),
+    "entropy": ("entropy",),
+    "chosen_reward": ("rewards/chosen",),
+    "rejected_reward": ("rewards/rejected",),
+    "clip_share": ("clip_ratio/region_mean",),
+    "reward_std": ("reward_std",),
 }
 """Our names of what trainers log, and theirs; the first that is there counts."""
+
+
+EVALUATED = frozenset({"accuracy", "margin", "reward", "kl"})
+"""Those that `EvaluationLogged` has too."""
 
 
 def figures_in(logs: Mapping[str, float], prefix: str = "") -> dict[str, float]:

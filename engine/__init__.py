@@ -88,6 +88,7 @@ training/
   stages.py           how many steps a plan takes, in which stages
   plan.py             from choices to a frozen plan, every mistake at once
   metrics.py          from events to curves and figures
+  curves.py           the curves of a run in columns, for long runs too
   store.py            runs and events in SQLite
   comparing.py        one technique beside the others, for the same model and rows
   planner.py          what can be chosen together in a workspace
@@ -118,6 +119,7 @@ results/
   workbench.py        what can be set before measuring, one row each
   benefits.py         what each way costs a request, and what training brought, as measured
   listening.py        the room of a workspace in which models are heard
+  watching.py         the room of a workspace in which runs are watched
   inquiry.py          what is asked about: rows, a model, a metric, prompts
   advice.py           the room of a workspace in which people are advised
   hosted.py           export of a dataset for a hosted provider

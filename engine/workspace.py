@@ -68,8 +68,9 @@ from engine.results.inquiry import Found, Inquiry, answers_known
 from engine.results.listening import Listening
 from engine.results.measurements import AnsweredRow, MeasuredArm, MeasureProgress
 from engine.results.prompts import PromptSettings
+from engine.results.watching import SeriesDelta, Watching
 from engine.training.comparing import ComparedTechnique, TrainableShare
-from engine.training.metrics import SeriesDelta, series_delta, summary
+from engine.training.metrics import summary
 from engine.training.planner import PlanChoices, Planner
 from engine.training.queue import Queue
 from engine.training.stages import Stage, stages_of_plan
@@ -111,6 +112,7 @@ class Workspace:
         data: The datasets, the room with a name of its own.
         listening: What base and tuned models answer.
         advice: Whether to fine-tune at all, measured.
+        watching: What a page that watches runs asks for.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -118,6 +120,7 @@ class Workspace:
         for name in ("data", "models", "runs", "temporary"):
             (directory / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._store = Store(directory / "luthier.sqlite3")
+        self.watching = Watching(directory / "luthier.sqlite3")
         self._accelerator = Accelerator(directory / "accelerator.lock")
         owner = f"{this_process()}#{secrets.token_hex(4)}"
         self._queue = Queue(self._store, self._accelerator, directory / "runs", owner)
@@ -328,10 +331,7 @@ class Workspace:
 
     def series(self, run: str, after: int = 0) -> SeriesDelta:
         """Return what the charts need that they do not have yet: points after event number `after`, and the state."""
-        found, new = self.run(run), self._store.events(run, after=after)
-        if not new and after and not self._store.events(run, after=after - 1, limit=1):
-            after, new = 0, self._store.events(run)  # a cursor of another run, or of a log that is gone: begin anew
-        return series_delta(found, new, after)
+        return self.watching.delta(self.run(run), after)
 
     def summary(self, run: str) -> dict[str, object]:
         """Return the figures of a run, as the command line's `train` answers them."""

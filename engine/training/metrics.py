@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
-from engine.events import EvaluationLogged, RunEvent, RunFinished, RunProved, RunResumed, RunWarned, StepLogged
+from engine.events import EvaluationLogged, RunEvent, RunFinished, RunProved, RunResumed, StepLogged
 from engine.types import PretrainedModel, Run, RunStatus
 
 STEP_SERIES = (
@@ -36,57 +35,6 @@ Point = tuple[float, float]
 """Step and value."""
 
 
-@dataclass(frozen=True)
-class SeriesDelta:
-    """What a page that knows a run up to some event still has to learn.
-
-    Attributes:
-        cursor: The number to ask with next time.
-        reset: Forget all points: these are the whole curves (or there are none, and asking with `cursor` gives them).
-        points: For each curve its new points.
-        warned: What the run said that a person should know.
-        look: The latest look at the held-out rows that counted labels; None where there is no new one.
-        proved: What was seen of the result, once it was loaded again.
-        remaining_seconds: And the figures below it: None where nothing new was said.
-    """
-
-    cursor: int
-    reset: bool
-    points: Mapping[str, Sequence[Point]]
-    status: str
-    step: int
-    steps: int
-    remaining_seconds: float | None = None
-    tokens_per_second: float | None = None
-    memory_bytes: int | None = None
-    elapsed_seconds: float | None = None
-    warned: Sequence[RunWarned] = ()
-    look: EvaluationLogged | None = None
-    proved: RunProved | None = None
-    peak_memory_bytes: int | None = None
-
-
-def series_delta(run: Run, events: Sequence[RunEvent], after: int) -> SeriesDelta:
-    """Return what `events`, all those after number `after`, add to a page's curves."""
-    state = {"status": run.status.value, "step": run.step, "steps": run.steps}
-    if after and any(isinstance(event, RunResumed) for event in events):
-        return SeriesDelta(cursor=0, reset=True, points={}, **state)  # type: ignore[arg-type]
-    last = _last(events, StepLogged)
-    finished = _last(events, RunFinished)
-    figures = ("remaining_seconds", "tokens_per_second", "memory_bytes", "elapsed_seconds")
-    return SeriesDelta(
-        cursor=events[-1].number if events else after,
-        reset=after == 0,
-        points={name: thin(points, MOST_POINTS) for name, points in series(events).items()},
-        warned=tuple(event for event in events if isinstance(event, RunWarned)),
-        look=_last_count_of_labels(events),
-        proved=_last(events, RunProved),
-        peak_memory_bytes=finished.peak_memory_bytes if finished else None,
-        **state,  # type: ignore[arg-type]
-        **{name: getattr(last, name) for name in figures if last},
-    )
-
-
 def series(events: Sequence[RunEvent]) -> dict[str, list[Point]]:
     """Return every curve as points in the order of steps; a curve without a point is left out, and so is no finite value."""
     curves: dict[str, dict[int, float]] = {}
@@ -98,7 +46,9 @@ def series(events: Sequence[RunEvent]) -> dict[str, list[Point]]:
         for name, value in _values(event).items():
             if value is not None and math.isfinite(value):
                 curves.setdefault(name, {})[_step(event)] = value
-    return {name: sorted((float(step), value) for step, value in curve.items()) for name, curve in curves.items()}
+    return {
+        name: sorted((float(step), value) for step, value in curve.items()) for name, curve in curves.items() if curve
+    }
 
 
 def thin(points: Sequence[Point], limit: int) -> list[Point]:

@@ -73,7 +73,7 @@ def test_the_parts_of_a_chain_are_told_apart_and_a_run_of_one_part_shows_none() 
 
 def test_the_page_is_told_which_chart_is_large_and_gets_warnings_and_proof() -> None:
     warned = RunWarned(run="r", step=0, message="2 rows are cut.", next_step="Raise it.")
-    delta = SeriesDelta(3, False, {}, "finished", 4, 4, warned=(warned,), proved=PROVED, peak_memory_bytes=800_000_000)
+    delta = SeriesDelta(3, False, (), "finished", 4, 4, warned=(warned,), proved=PROVED, peak_memory_bytes=800_000_000)
     answer = train_views.live_answer(run_of("grpo", RunStatus.FINISHED), delta)
     assert answer["main"] == "reward" and answer["confusion"] is None
     assert answer["warnings"] == [{"tone": "warning", "word": "Check", "says": "2 rows are cut.", "next": "Raise it."}]

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from engine.training.curves import Block
 from engine.types import (
     Dataset,
     DatasetFormat,
@@ -165,11 +166,11 @@ def test_close_answers_are_compared_word_by_word_and_others_by_length() -> None:
 
 
 def test_the_page_gets_figures_that_are_new_and_keeps_the_others() -> None:
-    first = SeriesDelta(5, False, {"loss": [(1, 2.0)]}, "running", 3, 30, 9.0, 120.0, 10**6, 4.0)
+    first = SeriesDelta(5, False, (Block([1], {"loss": [2.0]}),), "running", 3, 30, 9.0, 120.0, 10**6, 4.0)
     answer = train_views.live_answer(RUN, first)
     assert answer["words"]["left"] == "9 s"
     assert answer["points"] == {"loss": [[1, 2.0]]}
-    nothing_new = train_views.live_answer(RUN, SeriesDelta(5, False, {}, "running", 3, 30))
+    nothing_new = train_views.live_answer(RUN, SeriesDelta(5, False, (), "running", 3, 30))
     assert not {"left", "speed", "memory", "elapsed"} & set(nothing_new["words"])
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.events import EvaluationLogged, RunEvent, RunFinished, RunProved, RunResumed, RunWarned, StepLogged
-from engine.training.metrics import series, series_delta, smooth, summary, thin
+from engine.events import EvaluationLogged, RunEvent, RunFinished, RunProved, RunResumed, StepLogged
+from engine.training.metrics import series, smooth, summary, thin
 from engine.types import Run, RunStatus, TrainingPlan
 
 STEP = StepLogged(
@@ -90,21 +90,6 @@ def test_the_summary_tells_held_out_loss_speed_and_memory() -> None:
     assert (figures["tokens_per_second"], figures["peak_memory_bytes"]) == (77.0, 88)
 
 
-def test_a_page_is_sent_only_what_it_does_not_know(plan: TrainingPlan) -> None:
-    run = Run("r", "r", RunStatus.RUNNING, plan, plan.dataset.parquet_path, 0.0, step=3, steps=6)
-    events = told(3.0, 2.0, 1.0)
-    whole, rest, nothing = (series_delta(run, events[after:], after) for after in (0, 2, 3))
-    assert whole.reset and whole.cursor == 3 and len(whole.points["loss"]) == 3
-    assert not rest.reset and rest.points["loss"] == [(3.0, 1.0)] and rest.remaining_seconds == 2.0
-    assert nothing.cursor == 3 and nothing.points == {} and nothing.remaining_seconds is None and nothing.step == 3
-
-
-def test_after_a_resume_a_page_is_told_to_begin_anew(plan: TrainingPlan) -> None:
-    run = Run("r", "r", RunStatus.RUNNING, plan, plan.dataset.parquet_path, 0.0)
-    delta = series_delta(run, [RunResumed(run="r", step=1, number=9)], 8)
-    assert delta.reset and delta.cursor == 0 and delta.points == {}
-
-
 @pytest.mark.parametrize("name", ["accuracy", "margin", "reward", "kl", "answer_tokens"])
 def test_what_an_objective_tells_of_a_step_becomes_a_curve(name: str) -> None:
     assert series([replace(STEP, **{name: 0.5})])[name] == [(1.0, 0.5)]
@@ -131,13 +116,3 @@ def test_predicted_memory_stands_beside_the_measured(plan: TrainingPlan) -> None
     estimated = replace(plan, estimate=replace(plan.estimate, memory_total_bytes=100))
     figures = summary([FINISHED], Run("r", "r", RunStatus.FINISHED, estimated, plan.dataset.parquet_path, 0.0))
     assert figures["predicted_memory_bytes"] == 100 and figures["memory_error"] == pytest.approx(0.25)
-
-
-def test_a_page_is_sent_warnings_labels_and_proof_once(plan: TrainingPlan) -> None:
-    run = Run("r", "r", RunStatus.RUNNING, plan, plan.dataset.parquet_path, 0.0)
-    warned = RunWarned(run="r", step=0, message="two rows are cut", number=1)
-    events = [warned, replace(LOOK, number=2), replace(PROVED, number=3), replace(FINISHED, number=4)]
-    delta = series_delta(run, events, 0)
-    assert (delta.warned, delta.look, delta.proved, delta.peak_memory_bytes) == ((warned,), events[1], events[2], 80)
-    nothing = series_delta(run, [], 4)
-    assert not nothing.warned and nothing.look is nothing.proved is nothing.peak_memory_bytes is None

@@ -1,0 +1,192 @@
+"""The room of a workspace in which runs are watched: what a page still has to learn of a run, and its curves at any depth.
+
+A page keeps a cursor and asks for what came after it, so it costs the same whether a run is a minute or a week old. Only a
+page that begins anew needs the whole run; its columns are kept, for the few runs that were looked at last, and brought up to
+date from the last event that they have heard. Training knows nothing of this and never waits for it.
+
+The events are read past the store and in its file's own order, because an object for each of them is what a long run cannot
+afford: 100,000 steps take the store 1.3 s.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from engine.events import EvaluationLogged, RunEvent, RunFinished, RunProved, RunWarned, SampleGenerated
+from engine.training.curves import Block, Curves, Record, table_of_points
+from engine.training.metrics import MOST_POINTS, Point
+from engine.types import Run
+
+RUNS_KEPT = 8
+"""Runs whose columns stay in memory: the one on view, those drawn over it, and some to go back to; 16 MB each at 100,000 steps."""
+
+MOST_LOOKS = 120
+"""Of how many steps the model's answers are sent to a page that begins anew; more than anyone scrubs through."""
+
+BUSY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class SeriesDelta:
+    """What a page that knows a run up to some event still has to learn.
+
+    Attributes:
+        cursor: The number to ask with next time.
+        reset: Forget all points: these are the whole curves (or there are none, and asking with `cursor` gives them).
+        blocks: New points of the curves.
+        thinned: Whether points were left out of them; `Watching.detail` has them.
+        warned: What the run said that a person should know.
+        samples: What the model answered.
+        look: The latest look at the held-out rows that counted labels; None where there is no new one.
+        proved: What was seen of the result, once it was loaded again.
+        remaining_seconds: And the figures below it: None where nothing new was said.
+    """
+
+    cursor: int
+    reset: bool
+    blocks: Sequence[Block]
+    status: str
+    step: int
+    steps: int
+    remaining_seconds: float | None = None
+    tokens_per_second: float | None = None
+    memory_bytes: int | None = None
+    elapsed_seconds: float | None = None
+    thinned: bool = False
+    warned: Sequence[RunWarned] = ()
+    samples: Sequence[SampleGenerated] = ()
+    look: EvaluationLogged | None = None
+    proved: RunProved | None = None
+    peak_memory_bytes: int | None = None
+
+    @property
+    def points(self) -> Mapping[str, Sequence[Point]]:
+        """Each curve by itself."""
+        return {name: points for block in self.blocks for name, points in block.points().items()}
+
+
+@dataclass
+class _Kept:
+    """The columns of one run, and who may bring them up to date: one thread at a time."""
+
+    curves: Curves = field(default_factory=Curves)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Watching:
+    """What can be seen of a workspace's runs.
+
+    Args:
+        database: The file in which the store keeps events.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def delta(self, run: Run, after: int = 0) -> SeriesDelta:
+        """Return what is new of a run since event number `after`; 0, or a number beyond the log, gives all of it."""
+        if after:
+            new = Curves(after)
+            new.hear(run.id, self._records(run.id, after))
+            if new.resumed:
+                return SeriesDelta(0, True, (), run.status.value, run.step, run.steps)
+            if new.number > after or self._has(run.id, after):
+                return delta_of(run, new, reset=False)
+        kept = self._up_to_date(run.id)
+        with kept.lock:
+            return delta_of(run, kept.curves, reset=True)
+
+    def detail(self, run: Run, first: int, last: int) -> tuple[Block, ...]:
+        """Return the curves between two steps, with as many points as a screen shows."""
+        kept = self._up_to_date(run.id)
+        with kept.lock:
+            return kept.curves.between(first, last, MOST_POINTS)
+
+    def points(self, run: Run) -> dict[str, list[Point]]:
+        """Return every curve whole."""
+        kept = self._up_to_date(run.id)
+        with kept.lock:
+            return kept.curves.points()
+
+    def table(self, run: Run) -> str:
+        """Return every point that was told, as the text of a CSV file: step, tokens, seconds, and a column a curve."""
+        kept = self._up_to_date(run.id)
+        with kept.lock:
+            return "".join(table_of_points(kept.curves))
+
+    def _up_to_date(self, run: str) -> _Kept:
+        with self._lock:
+            kept = self._kept.setdefault(run, _Kept())
+            self._kept.move_to_end(run)
+            while len(self._kept) > RUNS_KEPT:
+                self._kept.popitem(last=False)
+        with kept.lock:
+            if kept.curves.number and not self._has(run, kept.curves.number):
+                kept.curves = Curves()  # the database was made anew
+            kept.curves.hear(run, self._records(run, kept.curves.number))
+        return kept
+
+    def _records(self, run: str, after: int) -> Iterator[Record]:
+        with closing(self._connection()) as connection:
+            yield from connection.execute(
+                "SELECT number, kind, time, payload FROM event WHERE run = ? AND number > ? ORDER BY number",
+                (run, after),
+            )
+
+    def _has(self, run: str, number: int) -> bool:
+        with closing(self._connection()) as connection:
+            found = connection.execute("SELECT 1 FROM event WHERE run = ? AND number = ?", (run, number)).fetchone()
+        return found is not None
+
+    def _connection(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"{self._database.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+
+
+def delta_of(run: Run, heard: Curves, *, reset: bool) -> SeriesDelta:
+    """Return what was heard of a run as a page takes it."""
+    last, finished = heard.last, _last(heard.said, RunFinished)
+    return SeriesDelta(
+        cursor=heard.number,
+        reset=reset,
+        blocks=heard.blocks(MOST_POINTS),
+        status=run.status.value,
+        step=run.step,
+        steps=run.steps,
+        remaining_seconds=last.remaining_seconds if last else None,
+        tokens_per_second=last.tokens_per_second if last else None,
+        memory_bytes=last.memory_bytes if last else None,
+        elapsed_seconds=last.elapsed_seconds if last else None,
+        thinned=max(len(heard.steps), len(heard.looks)) > MOST_POINTS,
+        warned=[event for event in heard.said if isinstance(event, RunWarned)],
+        samples=spread([event for event in heard.said if isinstance(event, SampleGenerated)]),
+        look=next(
+            (look for look in reversed(heard.said) if isinstance(look, EvaluationLogged) and look.confusion), None
+        ),
+        proved=_last(heard.said, RunProved),
+        peak_memory_bytes=finished.peak_memory_bytes if finished else None,
+    )
+
+
+def spread(samples: Sequence[SampleGenerated]) -> list[SampleGenerated]:
+    """Return the answers of `MOST_LOOKS` steps at most, spread over the run, its first and last among them."""
+    steps = sorted({sample.step for sample in samples})
+    if len(steps) <= MOST_LOOKS:
+        return list(samples)
+    kept = {steps[place * (len(steps) - 1) // (MOST_LOOKS - 1)] for place in range(MOST_LOOKS)}
+    return [sample for sample in samples if sample.step in kept]
+
+
+Kind = TypeVar("Kind", bound=RunEvent)
+
+
+def _last(events: Sequence[RunEvent], kind: type[Kind]) -> Kind | None:
+    return next((event for event in reversed(events) if isinstance(event, kind)), None)

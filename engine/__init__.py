@@ -119,6 +119,7 @@ results/
   workbench.py        what can be set before measuring, one row each
   benefits.py         what each way costs a request, and what training brought, as measured
   listening.py        the room of a workspace in which models are heard
+  run_comparison.py   what differs between runs, and their figures
   watching.py         the room of a workspace in which runs are watched
   inquiry.py          what is asked about: rows, a model, a metric, prompts
   advice.py           the room of a workspace in which people are advised

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
-from engine.events import EvaluationLogged, RunEvent, RunFinished, RunProved, RunWarned, SampleGenerated
+from engine.events import EvaluationLogged, RunFinished, RunProved, RunWarned, SampleGenerated
+from engine.results.run_comparison import RunComparison, comparison
 from engine.training.curves import Block, Curves, Record, table_of_points
 from engine.training.metrics import MOST_POINTS, Point
 from engine.types import Run
@@ -117,6 +117,14 @@ class Watching:
         with kept.lock:
             return kept.curves.points()
 
+    def compare(self, runs: Sequence[Run]) -> RunComparison:
+        """Set runs side by side: what differs between their plans, and their figures so far."""
+        heard = []
+        for run in runs:
+            kept = self._up_to_date(run.id)
+            heard.append((run, kept.curves))
+        return comparison(heard)
+
     def table(self, run: Run) -> str:
         """Return every point that was told, as the text of a CSV file: step, tokens, seconds, and a column a curve."""
         kept = self._up_to_date(run.id)
@@ -153,7 +161,7 @@ class Watching:
 
 def delta_of(run: Run, heard: Curves, *, reset: bool) -> SeriesDelta:
     """Return what was heard of a run as a page takes it."""
-    last, finished = heard.last, _last(heard.said, RunFinished)
+    last, finished = heard.last, heard.newest(RunFinished)
     return SeriesDelta(
         cursor=heard.number,
         reset=reset,
@@ -171,7 +179,7 @@ def delta_of(run: Run, heard: Curves, *, reset: bool) -> SeriesDelta:
         look=next(
             (look for look in reversed(heard.said) if isinstance(look, EvaluationLogged) and look.confusion), None
         ),
-        proved=_last(heard.said, RunProved),
+        proved=heard.newest(RunProved),
         peak_memory_bytes=finished.peak_memory_bytes if finished else None,
     )
 
@@ -183,10 +191,3 @@ def spread(samples: Sequence[SampleGenerated]) -> list[SampleGenerated]:
         return list(samples)
     kept = {steps[place * (len(steps) - 1) // (MOST_LOOKS - 1)] for place in range(MOST_LOOKS)}
     return [sample for sample in samples if sample.step in kept]
-
-
-Kind = TypeVar("Kind", bound=RunEvent)
-
-
-def _last(events: Sequence[RunEvent], kind: type[Kind]) -> Kind | None:
-    return next((event for event in reversed(events) if isinstance(event, kind)), None)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import orjson
@@ -33,6 +33,8 @@ Record: TypeAlias = tuple[int, str, float, str]
 """Number, kind, time and JSON of one event, as they are kept."""
 
 Numbers: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
+
+Kind = TypeVar("Kind", bound=RunEvent)
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,10 @@ class Curves:
                 self.said.append(event)
             self.number = number
         self._take_steps(run, waiting)
+
+    def newest(self, kind: type[Kind]) -> Kind | None:
+        """Return the last event of a kind that is no step, or None."""
+        return next((event for event in reversed(self.said) if isinstance(event, kind)), None)
 
     def points(self) -> dict[str, list[Point]]:
         """Return every curve whole, as `metrics.series` does."""

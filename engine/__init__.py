@@ -2,6 +2,7 @@
 
 types.py              the nouns that travel between modules
 errors.py             what a person may be told has gone wrong
+processes.py          which process is which, and whether it still lives
 hub_ids.py            how what lies on the hub is called
 hub_files.py          files of the hub, checked and moved into place whole
 events.py             what a run says while it goes
@@ -89,17 +90,25 @@ training/
   plan.py             from choices to a frozen plan, every mistake at once
   metrics.py          from events to curves and figures
   curves.py           the curves of a run in columns, for long runs too
-  store.py            runs and events in SQLite
+  database.py         the SQLite file: connections, transactions, migrations, damage
+  store.py            runs, their queue and their events
+  run_folder.py       what a run's folder holds, so that it can be told from that alone
+  rebuilding.py       the store made anew from the folders of the runs
   comparing.py        one technique beside the others, for the same model and rows
   planner.py          what can be chosen together in a workspace
   checkpoints.py      sealed folders that are whole or not there
+  resuming.py         what a checkpoint needs so that going on gives the same numbers
   sampling.py         the order in which rows are seen
   peak_memory.py      the most memory a run used at once
   plainly.py          the libraries' trainers without a few of their habits
   classification.py   accuracy, F1, the confusion matrix
   trainers.py         from an objective to its trainer
+  whence.py           from where a run goes on
+  run_rows.py         the rows of a run as its trainers read them
   rewards.py          who judges the model's own answers: a rule or a reward model
   proof.py            whether a run did what it says, from disk
+  utilisation.py      how much of the device's computing time is in use
+  vital_signs.py      whether a run is still worth going on with
   reporter.py         the trainer's callback: events, saves, Stop
   runner.py           the one function that trains
   probe.py            one step of a plan, to see what it really takes

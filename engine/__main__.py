@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from engine.errors import DataError, PlanError, TuningError, UsageError
 from engine.training.plan import read_plan
-from engine.types import Technique, Value
+from engine.types import Run, Technique, Value
 from engine.workspace import GenerationSettings, Inquiry, PlanChoices, Workspace, checked_answers
 
 if TYPE_CHECKING:
@@ -191,6 +191,17 @@ def train(workspace: Workspace, arguments: argparse.Namespace) -> object:
     made = read_plan(Path(arguments.plan))
     with _signals_call(workspace.stop_own_runs):
         run = workspace.train(made)
+    return _ended(workspace, run)
+
+
+def resume(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Go on with a run here and now, from its newest checkpoint that can be trusted."""
+    with _signals_call(workspace.stop_own_runs):
+        run = workspace.resume_here(arguments.run, arguments.checkpoint)
+    return _ended(workspace, run)
+
+
+def _ended(workspace: Workspace, run: Run) -> object:
     answer = workspace.summary(run.id)
     if run.status == "failed":
         raise Rejected(answer)
@@ -209,20 +220,31 @@ def _signals_call(stop: Callable[[], None]) -> Iterator[None]:
 
 def runs(workspace: Workspace, arguments: argparse.Namespace) -> object:
     """List the runs, newest first."""
-    return [
-        {
-            "run": run.id, "name": run.name, "status": run.status.value, "technique": run.plan.technique,
-            "model": run.plan.model.id, "data": run.plan.dataset.name, "step": run.step, "steps": run.steps,
-            "created": run.created,
-        }
-        for run in workspace.runs()
-    ]  # fmt: skip
+    return [_run_json(run) for run in workspace.runs()]
+
+
+def _run_json(run: Run) -> dict[str, object]:
+    return {
+        "run": run.id, "name": run.name, "status": run.status.value, "technique": run.plan.technique,
+        "model": run.plan.model.id, "data": run.plan.dataset.name, "step": run.step, "steps": run.steps,
+        "created": run.created, "asked": run.wish.value if run.wish else None, "notes": run.notes, "tags": list(run.tags),
+        "series": run.series,
+    }  # fmt: skip
 
 
 def stop(workspace: Workspace, arguments: argparse.Namespace) -> object:
-    """Ask a run to stop."""
-    run = workspace.stop(arguments.run)
-    return {"run": run.id, "status": run.status.value, "step": run.step, "steps": run.steps}
+    """Ask a run to stop; it keeps a checkpoint."""
+    return _run_json(workspace.stop(arguments.run))
+
+
+def pause(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Ask a run to give the accelerator back, so that it can go on later."""
+    return _run_json(workspace.pause(arguments.run))
+
+
+def delete(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Delete a run with its files."""
+    return _run_json(workspace.delete(arguments.run))
 
 
 def events(workspace: Workspace, arguments: argparse.Namespace) -> object:
@@ -278,6 +300,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run")
 
 
+def _add_resume(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run")
+    parser.add_argument("--checkpoint", type=int, metavar="STEP")
+
+
 def _add_events(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run")
     parser.add_argument("--after", type=int, default=0)
@@ -305,7 +332,10 @@ VERBS: Mapping[str, tuple[Verb, Callable[[argparse.ArgumentParser], None]]] = {
     "plan": (plan, _add_plan),
     "train": (train, _add_train),
     "runs": (runs, _add_nothing),
+    "resume": (resume, _add_resume),
     "stop": (stop, _add_run),
+    "pause": (pause, _add_run),
+    "delete": (delete, _add_run),
     "events": (events, _add_events),
     "chat": (chat, _add_chat),
 }

@@ -6,6 +6,10 @@
     |-- SettingError         one choice or value of a plan
     |-- PlanError            all mistakes of a plan, together
     |-- RunError             a run cannot start, go on, be found or be read back
+    |   |-- OutOfMemory      memory was not enough for it
+    |   |-- DiskFull         there is no room to write
+    |   |-- Diverged         what it learnt is no longer worth anything
+    |   `-- DamagedDatabase  the file that runs are kept in is not whole
     `-- UsageError           the request itself makes no sense (an unknown id, an argument of the wrong form)
 
 Each error says what happened, where, what was found, what was expected and what to do next.
@@ -99,6 +103,30 @@ class RunError(TuningError):
     """A run cannot start, go on, be found or be read back."""
 
     kind = "run"
+
+
+class OutOfMemory(RunError):
+    """The memory of the device was not enough for a run."""
+
+    kind = "memory"
+
+
+class DiskFull(RunError):
+    """There is no room left on the disk."""
+
+    kind = "disk"
+
+
+class Diverged(RunError):
+    """The numbers of a run say that going on would only spoil it."""
+
+    kind = "diverged"
+
+
+class DamagedDatabase(RunError):
+    """The file that runs are kept in is not whole."""
+
+    kind = "database"
 
 
 class UsageError(TuningError):

@@ -112,6 +112,13 @@ class RunStatus(StrEnum):
         return self in {RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.STOPPING}
 
 
+class Wish(StrEnum):
+    """What a person asks of a run that trains or waits."""
+
+    PAUSE = "pause"
+    STOP = "stop"
+
+
 @dataclass(frozen=True)
 class Hyperparameter:
     """One setting of a technique: everything that forms, help, checks and the command line need to know of it."""
@@ -285,6 +292,11 @@ class TrainingPlan:
         return plain
 
     @property
+    def keeps_best(self) -> bool:
+        """Whether the checkpoint that the held-out rows liked best is the run's result, instead of the last one."""
+        return self.held_out.rows > 0 and self.hyperparameters.get("load_best_model_at_end") is True
+
+    @property
     def hash(self) -> str:
         """SHA-256 over everything that decides the result (not the estimate), in hexadecimal."""
         deciding = {name: value for name, value in asdict(self).items() if name != "estimate"}
@@ -342,7 +354,16 @@ def _plan_from(plain: dict[str, Any]) -> TrainingPlan:
 
 @dataclass(frozen=True)
 class Run:
-    """One training run as the store knows it."""
+    """One training run as the store knows it.
+
+    Attributes:
+        wish: What was asked of it and has not happened yet.
+        place: Where it stands in the queue, smaller first; None when it is not in it.
+        from_step: The checkpoint that it goes on from; None for the newest that can be trusted.
+        notes: What a person wrote about it.
+        tags: Short words that a person put on it.
+        series: The shoot-out or sweep that it belongs to; empty for a run of its own.
+    """
 
     id: str
     name: str
@@ -353,13 +374,24 @@ class Run:
     step: int = 0
     steps: int = 0
     error: Mapping[str, str] | None = None
+    wish: Wish | None = None
+    place: float | None = None
+    from_step: int | None = None
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    series: str = ""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights and state of a run after one step, sealed with a manifest."""
+    """Weights and state of a run after one step, sealed with a manifest.
+
+    Attributes:
+        score: What the held-out rows said of it, the higher the better (a loss is negated); None when they were not asked.
+    """
 
     run: str
     step: int
     path: Path
     bytes: int
+    score: float | None = None

@@ -60,6 +60,7 @@ from engine.models.fit import Change, Fit
 from engine.models.generation_settings import GenerationSettings
 from engine.models.hardware import Hardware, host_hardware
 from engine.models.warm_up import WarmUp
+from engine.processes import this_process
 from engine.results.advice import AdviceRoom
 from engine.results.answer_metrics import ANSWER_METRIC_TITLES
 from engine.results.benefits import Benefit, Cost, benefits, costs
@@ -73,8 +74,8 @@ from engine.training.comparing import ComparedTechnique, TrainableShare
 from engine.training.metrics import summary
 from engine.training.planner import PlanChoices, Planner
 from engine.training.queue import Queue
+from engine.training.rebuilding import open_store
 from engine.training.stages import Stage, stages_of_plan
-from engine.training.store import Store, this_process
 from engine.types import (
     Checkpoint,
     Hyperparameter,
@@ -82,6 +83,7 @@ from engine.types import (
     Run,
     TrainingPlan,
     Value,
+    Wish,
 )
 
 if TYPE_CHECKING:
@@ -113,13 +115,14 @@ class Workspace:
         listening: What base and tuned models answer.
         advice: Whether to fine-tune at all, measured.
         watching: What a page that watches runs asks for.
+        rebuilt: A sentence when the database had to be made anew from the folders of the runs; empty otherwise.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         for name in ("data", "models", "runs", "temporary"):
             (directory / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._store = Store(directory / "luthier.sqlite3")
+        self._store, self.rebuilt = open_store(directory / "luthier.sqlite3", directory / "runs")
         self.watching = Watching(directory / "luthier.sqlite3")
         self._accelerator = Accelerator(directory / "accelerator.lock")
         owner = f"{this_process()}#{secrets.token_hex(4)}"
@@ -155,7 +158,7 @@ class Workspace:
             ) from error  # fmt: skip
 
     def close(self) -> None:
-        """Stop what runs (its checkpoint is kept) and close the store."""
+        """Pause what runs (its checkpoint is kept) and close the store."""
         self._queue.close()
         self._store.close()
 
@@ -299,12 +302,36 @@ class Workspace:
 
     def stop(self, run: str) -> Run:
         """Ask a run to stop; it ends within a step and keeps a checkpoint."""
-        self._queue.stop(self.run(run).id)
-        return self.run(run)
+        return self._queue.ask(run, Wish.STOP)
+
+    def pause(self, run: str) -> Run:
+        """Ask a run to pause: within a step it keeps a checkpoint and gives the accelerator back."""
+        return self._queue.ask(run, Wish.PAUSE)
+
+    def resume(self, run: str, from_step: int | None = None) -> Run:
+        """Let a run that ended early go on, from the newest checkpoint that can be trusted or from that of a step; see `Queue`."""
+        self._make_room()
+        self._checked(self.run(run).plan)
+        return self._queue.resume(run, from_step)
+
+    def resume_here(self, run: str, from_step: int | None = None) -> Run:
+        """Go on with a run in this thread, as the command line does, and return it when it has ended."""
+        self._checked(self.run(run).plan)
+        return self._queue.resume_now(run, from_step)
+
+    def delete(self, run: str) -> Run:
+        """Delete a run that is not active, with its files, and return what it was.
+
+        Raises:
+            RunError: When it trains or waits.
+        """
+        if not self.run(run).status.is_active:
+            self.listening.release()  # its checkpoint may be in memory
+        return self._queue.delete(run)
 
     def stop_own_runs(self) -> None:
         """Ask every run of this process to stop; safe to call from a signal's handler."""
-        self._queue.stop_all()
+        self._queue.ask_all(Wish.STOP)
 
     def run(self, run: str) -> Run:
         """Return a run.

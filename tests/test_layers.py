@@ -24,6 +24,7 @@ LIGHT_MODULES = (
 FLOORS = (
     "types",
     "errors",
+    "processes",
     "hub_ids",
     "hub_files",
     "events",

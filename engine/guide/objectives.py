@@ -21,6 +21,7 @@ class ObjectiveFacts:
         keeps_reference: Whether it compares with the untuned model, so that this must stay what it is.
         batch_rows: Its usual batch, when it is not 8 rows.
         steps: Steps that are enough for a few hundred rows.
+        score: The figure on the held-out rows by which the best checkpoint is known: the loss, or one that rises.
     """
 
     dataset_types: tuple[DatasetType, ...]
@@ -31,6 +32,7 @@ class ObjectiveFacts:
     keeps_reference: bool = False
     batch_rows: int = 8
     steps: int = 150
+    score: str = "loss"
 
 
 _PAIRS = (DatasetType.PREFERENCE,)
@@ -51,10 +53,10 @@ OBJECTIVES: Mapping[Objective, ObjectiveFacts] = {
     Objective.SIMPO: ObjectiveFacts(_PAIRS, ("beta", "simpo_gamma", "cpo_alpha"), 0.2, steps=60),
     Objective.CPO: ObjectiveFacts(_PAIRS, ("beta", "cpo_alpha"), 0.2, steps=60),
     Objective.REWARD: ObjectiveFacts(_PAIRS, ("center_rewards_coefficient",), 0.4, has_head=True, steps=60),
-    Objective.RLOO: ObjectiveFacts(_PROMPTS, (*_REWARD, *_SAMPLING), 0.4, generates=True, keeps_reference=True, batch_rows=32, steps=30),
+    Objective.RLOO: ObjectiveFacts(_PROMPTS, (*_REWARD, *_SAMPLING), 0.4, generates=True, keeps_reference=True, batch_rows=32, steps=30, score="reward"),
     Objective.GRPO: ObjectiveFacts(
-        _PROMPTS, (*_REWARD, *_SAMPLING, "scale_rewards"), 0.4, generates=True, keeps_reference=True, batch_rows=32, steps=30,
+        _PROMPTS, (*_REWARD, *_SAMPLING, "scale_rewards"), 0.4, generates=True, keeps_reference=True, batch_rows=32, steps=30, score="reward",
     ),
-    Objective.RLHF: ObjectiveFacts(_PAIRS, ("policy_objective", *_SAMPLING), 0.4, generates=True, keeps_reference=True, batch_rows=32, steps=40),
+    Objective.RLHF: ObjectiveFacts(_PAIRS, ("policy_objective", *_SAMPLING), 0.4, generates=True, keeps_reference=True, batch_rows=32, steps=40, score="reward"),
 }  # fmt: skip
 """All objectives. Rate factors: shared measurements of the starter model, and the papers' rates for larger ones."""

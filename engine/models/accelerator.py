@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 
-import psutil
 from filelock import FileLock, Timeout
 
 from engine.errors import RunError
+from engine.processes import process_is_alive, this_process
 
 POLL_SECONDS = 0.2
 
@@ -70,12 +70,9 @@ class Accelerator:
         """Name who holds the accelerator now, from any process; None when it is free."""
         try:
             note = json.loads(self._holder_path.read_text(encoding="utf-8"))
-            process = psutil.Process(note["process"])
-            # A process id is given out again; the start time tells the holder from a stranger with its number.
-            alive = abs(process.create_time() - note["started"]) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-        except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+            return str(note["holder"]) if process_is_alive(note["process"]) else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        return str(note["holder"]) if alive else None
 
     def _acquire(self, patience_seconds: float, cancelled: Callable[[], bool] | None) -> FileLock:
         deadline = time.monotonic() + patience_seconds
@@ -114,8 +111,7 @@ class Accelerator:
         )
 
     def _write_holder(self, holder: str) -> None:
-        process = psutil.Process()
-        note = {"holder": holder, "process": process.pid, "started": process.create_time()}
+        note = {"holder": holder, "process": this_process()}
         beside = self._holder_path.with_name(f"{self._holder_path.name}.{os.getpid()}")
         beside.write_text(json.dumps(note), encoding="utf-8")
         beside.replace(self._holder_path)

@@ -116,11 +116,24 @@ def load_base(
             )
         if quantisation is None:  # 4-bit weights were put where they belong while they were made
             torch.nn.Module.to(base, torch.device(device))
+        else:
+            _without_repacking(base)
     base.config.use_cache = True
     if not outputs:
         _without_habits(base)
     base.eval()
     return base
+
+
+def _without_repacking(base: PreTrainedModel) -> None:
+    """Keep 4-bit weights as they are also when the model answers.
+
+    On processors with avx512_bf16, bitsandbytes 0.50 lays them out anew before the first answer. That fails where the width of a layer
+    is no multiple of the block of 64 (the starter model's 352), and rounds otherwise than training did.
+    """
+    for module in base.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            setattr(module, "support_avx512bf16_for_cpu", False)  # noqa: B010 - an attribute that torch's types do not know
 
 
 def _name_outputs(config: PreTrainedConfig, outputs: Sequence[str]) -> None:

@@ -5,6 +5,9 @@
 
 The Trainer writes in place, and a killed process leaves half a checkpoint that it would choose again. Here a folder counts
 only when its manifest is there and true. Knows files, not what is in them; order is by step, never by the clock.
+
+A run goes on from the newest checkpoint that is whole and holds all that going on needs. What lies beyond it belongs to a past
+that is now told anew: it is set aside, so that it neither counts nor is lost.
 """
 
 from __future__ import annotations
@@ -19,16 +22,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import RunError
+from engine.errors import DiskFull, RunError
 from engine.types import Checkpoint
 
 CHECKPOINTS = "checkpoints"
 TEMPORARY = "tmp.checkpoints"
+SET_ASIDE = "set_aside"
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 
 SPARE_BYTES = 64 * 2**20
 """Kept free beside a checkpoint, for the database and the logs of the same disk."""
+
+NEEDED_TO_GO_ON = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth", "progress.json")
+"""Files without which a trainer would go on with other numbers, and the libraries without a word."""
 
 _STEP_FOLDER = re.compile(r"step-(\d{6,12})")
 
@@ -38,7 +45,7 @@ def temporary_directory(run_directory: Path) -> Path:
     return run_directory / TEMPORARY
 
 
-def seal(written: Path, run: str, run_directory: Path, step: int) -> Checkpoint:
+def seal(written: Path, run: str, run_directory: Path, step: int, score: float | None = None) -> Checkpoint:
     """Make what the Trainer wrote a checkpoint of the run, and return it.
 
     Args:
@@ -46,20 +53,43 @@ def seal(written: Path, run: str, run_directory: Path, step: int) -> Checkpoint:
         run: The run's id.
         run_directory: The run's folder.
         step: The optimizer step after which it was written.
+        score: What the held-out rows said of it, the higher the better; None when they were not asked.
     """
+    final = run_directory / CHECKPOINTS / f"step-{step:06d}"
+    seal_folder(written, final, run, step, score)
+    return _read(final, run) or _vanished(final)
+
+
+def seal_folder(written: Path, final: Path, run: str, step: int, score: float | None = None) -> None:
+    """Flush every file of a folder, write what they are into its manifest, and only then give it its name."""
     files: dict[str, dict[str, object]] = {}
     for path in sorted(path for path in written.rglob("*") if path.is_file() and path.name != MANIFEST):
         files[path.relative_to(written).as_posix()] = {"bytes": path.stat().st_size, "sha256": _flushed_sha256(path)}
-    manifest = {"version": MANIFEST_VERSION, "run": run, "step": step, "files": files}
+    manifest = {"version": MANIFEST_VERSION, "run": run, "step": step, "score": score, "files": files}
     _write_flushed(written / MANIFEST, json.dumps(manifest, indent=1).encode())
-    _flush_directory(written)
-    final = run_directory / CHECKPOINTS / f"step-{step:06d}"
+    for folder in [path for path in written.rglob("*") if path.is_dir()] + [written]:
+        _flush_directory(folder)
     final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if final.exists():  # the same step again, after a resume, or a folder that was damaged
         delete(final)
     written.rename(final)
     _flush_directory(final.parent)
-    return _read(final, run) or _vanished(final)
+
+
+def score_again(run_directory: Path, step: int, score: float) -> None:
+    """Write into a sealed checkpoint what the held-out rows say of it, when they were asked only later."""
+    folder = run_directory / CHECKPOINTS / f"step-{step:06d}"
+    manifest = json.loads((folder / MANIFEST).read_bytes()) | {"score": score}
+    _write_flushed(folder / f"tmp.{MANIFEST}", json.dumps(manifest, indent=1).encode())
+    (folder / f"tmp.{MANIFEST}").replace(folder / MANIFEST)
+    _flush_directory(folder)
+
+
+def clear_leftovers(run_directory: Path) -> None:
+    """Remove what a killed process left half written or half deleted."""
+    shutil.rmtree(temporary_directory(run_directory), ignore_errors=True)
+    for leftover in run_directory.glob(f"**/{CHECKPOINTS}/tmp.*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def checkpoints(run: str, run_directory: Path) -> list[Checkpoint]:
@@ -98,6 +128,76 @@ def newest_verified(run: str, run_directory: Path) -> Checkpoint:
     )  # fmt: skip
 
 
+def best_verified(run: str, run_directory: Path) -> Checkpoint:
+    """Return the checkpoint of which the held-out rows said the best, the earliest of equals; the newest where they said nothing.
+
+    Raises:
+        RunError: When there is none that is true to the last byte.
+    """
+    scored = [checkpoint for checkpoint in checkpoints(run, run_directory) if checkpoint.score is not None]
+    for checkpoint in sorted(scored, key=lambda found: (-(found.score or 0.0), found.step)):
+        if verify(checkpoint.path) is None:
+            return checkpoint
+    return newest_verified(run, run_directory)
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """Where a run can go on.
+
+    Attributes:
+        checkpoint: From here; None when there is nothing to go on from.
+        skipped: What is wrong with newer ones, a sentence each.
+    """
+
+    checkpoint: Checkpoint | None
+    skipped: tuple[str, ...] = ()
+
+
+def resumption(run: str, run_directory: Path, step: int | None = None) -> Resumption:
+    """Return the newest checkpoint from which training can go on with the same numbers, and what is wrong with newer ones.
+
+    Args:
+        run: The run's id.
+        run_directory: The run's folder.
+        step: The newest step that counts; None for any.
+    """
+    folders = {int(named[1]): path for path in (run_directory / CHECKPOINTS).glob("step-*")
+               if (named := _STEP_FOLDER.fullmatch(path.name))}  # fmt: skip
+    skipped: list[str] = []
+    for found in sorted(folders, reverse=True):
+        if step is not None and found > step:
+            continue
+        problem = verify(folders[found]) or _missing_to_go_on(folders[found])
+        checkpoint = None if problem else _read(folders[found], run)
+        if checkpoint:
+            return Resumption(checkpoint, tuple(skipped))
+        skipped.append(
+            f"The checkpoint of step {found:,} cannot be trusted: {problem or 'it is of another run or step'}."
+        )
+    return Resumption(None, tuple(skipped))
+
+
+def set_aside_beyond(run_directory: Path, step: int) -> list[int]:
+    """Move the checkpoints beyond a step out of the way, and return their steps."""
+    moved = []
+    for path in sorted((run_directory / CHECKPOINTS).glob("step-*")):
+        named = _STEP_FOLDER.fullmatch(path.name)
+        if named and int(named[1]) > step:
+            aside = run_directory / SET_ASIDE / path.name
+            aside.parent.mkdir(exist_ok=True, mode=0o700)
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
+            moved.append(int(named[1]))
+    return moved
+
+
+def _missing_to_go_on(path: Path) -> str | None:
+    manifest = _manifest(path)
+    missing = [name for name in NEEDED_TO_GO_ON if manifest is None or name not in manifest.files]
+    return f"it holds no {' and no '.join(missing)}" if missing else None
+
+
 def verified_at(run: str, run_directory: Path, step: int) -> Checkpoint:
     """Return the checkpoint of one step, read to the last byte.
 
@@ -119,10 +219,19 @@ def verified_at(run: str, run_directory: Path, step: int) -> Checkpoint:
     )  # fmt: skip
 
 
-def rotate(run: str, run_directory: Path, keep: int) -> list[int]:
-    """Delete the oldest checkpoints beyond `keep` and return their steps. Only whole ones count, and only they go."""
+def rotate(run: str, run_directory: Path, keep: int, keeps_best: bool = False) -> list[int]:
+    """Delete the oldest checkpoints beyond `keep` and return their steps. Only whole ones count, and only they go.
+
+    Args:
+        run: The run's id.
+        run_directory: The run's folder.
+        keep: How many stay, at least 1.
+        keeps_best: Whether the one with the best score stays beside them.
+    """
     whole = checkpoints(run, run_directory)
-    surplus = whole[: -max(1, keep)]
+    scores = [checkpoint.score for checkpoint in whole if checkpoint.score is not None]
+    best = next((checkpoint for checkpoint in whole if checkpoint.score == max(scores)), None) if scores else None
+    surplus = [found for found in whole[: -max(1, keep)] if not (keeps_best and found == best)]
     for checkpoint in surplus:
         delete(checkpoint.path)
     return [checkpoint.step for checkpoint in surplus]
@@ -140,14 +249,14 @@ def require_free_space(directory: Path, needed_bytes: int) -> None:
     """Look whether a checkpoint will fit on the disk.
 
     Raises:
-        RunError: When it will not.
+        DiskFull: When it will not.
     """
     free = shutil.disk_usage(directory).free
     if free < needed_bytes + SPARE_BYTES:
-        raise RunError(
+        raise DiskFull(
             "there is not enough room on the disk for the next checkpoint", where=str(directory),
             found=f"{free / 1e6:,.0f} MB free", expected=f"{(needed_bytes + SPARE_BYTES) / 1e6:,.0f} MB",
-            next_step="Free some space, or delete old runs; the checkpoints kept so far are whole.",
+            next_step="Free some space, or delete old runs, then resume; the checkpoints kept so far are whole.",
         )  # fmt: skip
 
 
@@ -155,7 +264,9 @@ def require_free_space(directory: Path, needed_bytes: int) -> None:
 class _Manifest:
     """What a checkpoint says of itself: from each file's name to its size in bytes and its SHA-256."""
 
+    run: str
     step: int
+    score: float | None
     files: Mapping[str, tuple[int, str]]
 
 
@@ -166,7 +277,8 @@ def _manifest(path: Path) -> _Manifest | None:
         if found["version"] != MANIFEST_VERSION or not found["files"]:
             return None
         files = {str(name): (int(file["bytes"]), str(file["sha256"])) for name, file in found["files"].items()}
-        return _Manifest(int(found["step"]), files)
+        score = found.get("score")
+        return _Manifest(str(found["run"]), int(found["step"]), None if score is None else float(score), files)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -188,9 +300,10 @@ def _size_problem(path: Path) -> str | None:
 def _read(path: Path, run: str) -> Checkpoint | None:
     manifest = _manifest(path)
     named = _STEP_FOLDER.fullmatch(path.name)
-    if manifest is None or not named or manifest.step != int(named[1]):
+    if manifest is None or not named or manifest.step != int(named[1]) or manifest.run != run:
         return None
-    return Checkpoint(run=run, step=manifest.step, path=path, bytes=sum(size for size, _ in manifest.files.values()))
+    size = sum(size for size, _ in manifest.files.values())
+    return Checkpoint(run=run, step=manifest.step, path=path, bytes=size, score=manifest.score)
 
 
 def _vanished(path: Path) -> Checkpoint:

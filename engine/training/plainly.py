@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
+import numpy
 import torch
 from datasets import Dataset as Table
+from peft import PeftModel
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer
 
-from engine.training.sampling import LengthGroupedSampler
+from engine.training.resuming import read_trained
+from engine.training.sampling import EpochSeeded, LengthGroupedSampler
 
 LENGTH_COLUMNS = (("input_ids",), ("prompt_ids", "chosen_ids", "rejected_ids"), ("chosen_ids", "rejected_ids"),
                   ("chosen_input_ids", "rejected_input_ids"))  # fmt: skip
@@ -29,8 +35,7 @@ def plainly(trainer: Callable[..., Trainer]) -> Callable[..., Trainer]:
             if "KL_completion_ids" in table.column_names:
                 return SequentialSampler(table)  # KTO: each row stands beside the one whose answer it borrows
             if lengths is None:
-                usual: Sampler[int] | None = super()._get_train_sampler(train_dataset)
-                return usual
+                return EpochSeeded(super()._get_train_sampler(train_dataset), self.args.seed)
             batch_rows = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
             return LengthGroupedSampler(lengths, batch_rows, self.args.seed)
 
@@ -44,11 +49,22 @@ def plainly(trainer: Callable[..., Trainer]) -> Callable[..., Trainer]:
                 self.state.num_input_tokens_seen += _tokens(prepared)
             return prepared
 
+        def evaluate(self, *args: object, **kwargs: object) -> dict[str, float]:
+            with unchanged_randomness():  # or a run whose look was cut short by a pause would go on with other numbers
+                figures: dict[str, float] = super().evaluate(*args, **kwargs)
+            return figures
+
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             # transformers 5.23 resets the sum of losses by `sum -= sum`, which leaves NaN in it for ever after one such step.
             if not torch.isfinite(self._tr_loss):
                 self._tr_loss.zero_()
             super().log(logs, start_time)
+
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+            if isinstance(self.model, PeftModel):  # what PEFT saves is for answering, and not all that moves
+                read_trained(self.model, Path(resume_from_checkpoint))
+            else:
+                super()._load_from_checkpoint(resume_from_checkpoint, model)
 
         def floating_point_ops(self, inputs: Mapping[str, object]) -> int:
             # It walks all modules at every batch, a twentieth of a small model's step, and nobody reads it.
@@ -60,6 +76,17 @@ def plainly(trainer: Callable[..., Trainer]) -> Callable[..., Trainer]:
 
     Plainly.__name__ = Plainly.__qualname__ = trainer.__name__
     return Plainly
+
+
+@contextmanager
+def unchanged_randomness() -> Iterator[None]:
+    """Leave the random state of torch, numpy and Python as it was before the block."""
+    of_numpy, of_python = numpy.random.get_state(), random.getstate()
+    cards = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=cards):
+        yield
+    numpy.random.set_state(of_numpy)
+    random.setstate(of_python)
 
 
 def _lengths(table: Table) -> list[int] | None:

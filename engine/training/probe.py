@@ -27,16 +27,16 @@ from engine.models.accelerator import Accelerator
 from engine.models.loading import load_tokenizer
 from engine.training import checkpoints
 from engine.training.peak_memory import PeakMemory, give_freed_memory_back
+from engine.training.run_rows import tokenised_rows
 from engine.training.runner import (
-    REWARD_MODEL,
     release_memory,
     responsive,
     sentence_of,
     threads_for,
-    tokenised_rows,
     trainer_of_stage,
 )
 from engine.training.stages import Stage, stages_of, whole
+from engine.training.whence import REWARD_MODEL
 from engine.types import HeldOut, Objective, Run, RunStatus, TrainingPlan
 
 STEPS = 2

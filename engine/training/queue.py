@@ -1,4 +1,4 @@
-"""The one training thread of a process: it takes runs in order, one after another, and turns how they end into events.
+"""The one training thread of a process: it takes runs in their order, one after another, and turns how they end into events.
 
 Knows the store, the accelerator and the function that trains; knows no screen. Nothing heavy is imported until the first
 run is taken. This is where `except Exception` stands: whatever goes wrong in a run becomes its `RunFailed`.
@@ -6,23 +6,31 @@ run is taken. This is where `except Exception` stands: whatever goes wrong in a 
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import threading
 import time
 import traceback
-from collections import deque
 from pathlib import Path
 
-from engine.errors import RunError, TuningError
-from engine.events import RunEvent, RunFailed, RunInterrupted
+from engine.errors import DiskFull, RunError, TuningError
+from engine.events import RunEvent, RunFailed, RunInterrupted, RunPaused
 from engine.models.accelerator import Accelerator
+from engine.training.run_folder import append_event, write_identity
 from engine.training.store import Store
-from engine.types import Run, RunStatus, TrainingPlan
+from engine.types import Run, RunStatus, TrainingPlan, Wish
 
 STORE_POLL_SECONDS = 0.25
-"""How often a running step may ask the store whether another process wants the run to stop."""
+"""How often a running step may ask the store whether another process wants something of the run."""
 
 CLOSE_SECONDS = 60.0
 """How long `close` waits for the run to keep its checkpoint: a step, a save; the process ends then in any case."""
+
+FULL_DISK_SECONDS = 2.0
+"""How often it is tried to write down how a run ended while the disk is full."""
+
+DOOMED = "tmp."
+"""What the name of a folder begins with that is being deleted."""
 
 TRACE_FILE = "error.txt"
 """Beside a run's checkpoints: the trace of a bug, which no person should have to read on the screen."""
@@ -35,7 +43,7 @@ class Queue:
         store: Where runs and events are kept.
         accelerator: Who may compute.
         runs_directory: The folder in which each run gets its folder.
-        owner: The name of this process (`this_process`).
+        owner: The name of this process (`engine.processes.this_process`).
         threads: CPU threads that a run in the training thread may use; None leaves them as they are.
     """
 
@@ -45,104 +53,211 @@ class Queue:
         """Start nothing: the thread is made when the first run is submitted."""
         self._store, self._accelerator = store, accelerator
         self._runs_directory, self._owner, self._threads = runs_directory, owner, threads
-        self._waiting: deque[Run] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._stop_now: dict[str, threading.Event] = {}
+        self._wishes: dict[str, Wish | None] = {}  # of the runs that this process trains now
         self._closed = False
 
-    def submit(self, plan: TrainingPlan, name: str = "") -> Run:
+    def submit(self, plan: TrainingPlan, name: str = "", *, series: str = "") -> Run:
         """Queue a run of the plan for the training thread; return the active run of the same plan if there is one."""
         with self._changed:
-            if self._closed:
-                raise RunError("the workspace was closed", next_step="Open it again.")
+            self._refuse_if_closed()
             run = self._store.create_run(
-                plan, directory=self._runs_directory, name=name, owner=self._owner, unless_active=True
+                plan, directory=self._runs_directory, name=name, owner=self._owner, unless_active=True, series=series
             )
-            if run.id in self._stop_now or not self._is_mine(run):
-                return run
-            self._stop_now[run.id] = threading.Event()
-            self._waiting.append(run)
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._work, name="training", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+            write_identity(run)
+            self._store.adopt_orphans(
+                self._owner, self._accelerator.holder() is None
+            )  # the same plan of a window that is gone
+            self._wake()
         return run
+
+    def resume(self, run: str, from_step: int | None = None) -> Run:
+        """Let a run that ended early wait for its turn again; one that waits or trains already is left as it is.
+
+        Raises:
+            RunError: When it has come to its end.
+        """
+        with self._changed:
+            self._refuse_if_closed()
+            self._requeue(run, from_step, in_queue=True)
+            self._wake()
+        return self._store.run(run)
+
+    def adopt(self) -> list[str]:
+        """Take over what waits in the queue of a window that is gone, and begin with it; return the ids."""
+        with self._changed:
+            self._refuse_if_closed()
+            adopted = self._store.adopt_orphans(self._owner, self._accelerator.holder() is None)
+            self._wake()
+        return adopted
+
+    def hold(self, held: bool) -> None:
+        """Let the queue begin nothing new, or go on."""
+        self._store.hold_queue(held)
+        with self._changed:
+            self._wake()
 
     def run_now(self, plan: TrainingPlan, name: str = "") -> Run:
         """Train the plan in the calling thread, as the command line does, and return the run as it ended."""
-        run = self._store.create_run(plan, directory=self._runs_directory, name=name, owner=self._owner)
         with self._changed:
-            self._stop_now[run.id] = threading.Event()
+            run = self._store.create_run(
+                plan, directory=self._runs_directory, name=name, owner=self._owner, in_queue=False
+            )
+            self._wishes[run.id] = None
+        write_identity(run)
         self._train(run, threads=None)
         return self._store.run(run.id)
 
-    def stop(self, run: str) -> Run:
-        """Ask a run of any process to stop; a queued one is stopped at once.
+    def resume_now(self, run: str, from_step: int | None = None) -> Run:
+        """Go on with a run in the calling thread, and return it as it ended.
+
+        Raises:
+            RunError: When it has come to its end, or trains already.
+        """
+        with self._changed:
+            if not self._requeue(run, from_step, in_queue=False):
+                raise RunError(
+                    "the run is under way already", where=run, next_step="Stop it first, or wait for its end."
+                )
+            self._wishes[run] = None
+        self._train(self._store.run(run), threads=None)
+        return self._store.run(run)
+
+    def ask(self, run: str, wish: Wish) -> Run:
+        """Ask a run of any process to pause or to stop; one that waits does it at once.
 
         Raises:
             UsageError: When there is none of that id.
         """
-        asked = self._store.request_stop(run)
-        stop_now = self._stop_now.get(run)
-        if stop_now:
-            stop_now.set()
+        asked = self._store.ask(run, wish)
+        if run in self._wishes and (wish is Wish.STOP or self._wishes[run] is None):
+            self._wishes[run] = wish
         return asked
 
-    def stop_all(self) -> None:
-        """Ask every run of this process to stop. Touches no lock and no store, so that a signal's handler may call it."""
-        for stop_now in list(self._stop_now.values()):
-            stop_now.set()
+    def delete(self, run: str) -> Run:
+        """Delete a run that is not active, with its folder, and return what it was.
+
+        Raises:
+            RunError: When it trains or waits.
+        """
+        found = self._store.run(run)
+        if not self._store.delete(run):
+            raise RunError("a run that trains or waits cannot be deleted", where=run, found=found.status.value,
+                           next_step="Stop it first.")  # fmt: skip
+        # Its new name first: a folder that is half deleted shall not be taken for a run.
+        doomed = found.directory.with_name(f"{DOOMED}{found.id}")
+        if found.directory.exists():
+            found.directory.replace(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+        return found
+
+    def ask_all(self, wish: Wish) -> None:
+        """Ask every run of this process. Touches no lock and no store, so that a signal's handler may call it."""
+        for run in list(self._wishes):
+            self._wishes[run] = wish
 
     def close(self) -> None:
-        """Stop what runs here, wait until its checkpoint is kept, and end the thread. What still waits stays queued."""
+        """Pause what runs here, wait until its checkpoint is kept, and end the thread. What still waits stays queued."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self.stop_all()
+        self.ask_all(Wish.PAUSE)
         if self._thread and self._thread is not threading.current_thread():
             self._thread.join(CLOSE_SECONDS)
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _is_mine(self, run: Run) -> bool:
-        return run.id in {waiting.id for waiting in self._store.queued(self._owner)}
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise RunError("the workspace was closed", next_step="Open it again.")
+
+    def _requeue(self, run: str, from_step: int | None, *, in_queue: bool) -> bool:
+        """Queue it again if it ended early; return whether this call did it."""
+        if self._store.requeue(run, self._owner, from_step=from_step, in_queue=in_queue):
+            return True
+        if self._store.run(run).status is RunStatus.FINISHED:
+            raise RunError(
+                "the run has come to its end, so there is nothing to go on with", where=run,
+                next_step="Duplicate it with more steps to train longer.",
+            )  # fmt: skip
+        return False
+
+    def _wake(self) -> None:
+        """Have a thread that looks at the queue, if something waits there; called with the lock held."""
+        is_there = self._thread is not None and self._thread.is_alive()
+        if not is_there and self._store.queued(self._owner):
+            self._thread = threading.Thread(target=self._work, name="training", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not self._waiting and not self._closed:
+                run = self._next()
+                while run is None and not self._closed:
                     self._changed.wait()
-                if self._closed:
+                    run = self._next()
+                if self._closed or run is None:
                     return
-                run = self._waiting.popleft()
+                self._wishes[run.id] = None
             self._train(run, threads=self._threads)
 
+    def _next(self) -> Run | None:
+        if self._closed or self._store.queue_is_held():
+            return None
+        return next((run for run in self._store.queued(self._owner) if run.id not in self._wishes), None)
+
     def _train(self, run: Run, threads: int | None) -> None:
-        last_step = 0
+        last_step = run.step
 
         def emit(event: RunEvent) -> None:
             nonlocal last_step
-            last_step = self._store.append(event).payload().get("step", last_step)  # type: ignore[assignment]
+            try:
+                numbered = self._store.append(event)
+                append_event(run.directory, numbered)
+            except (sqlite3.OperationalError, OSError) as error:
+                raise DiskFull(
+                    "what the run said could not be written down", where=str(run.directory), found=str(error),
+                    next_step="See that the disk has room and that the folder can be written, then resume.",
+                ) from error  # fmt: skip
+            last_step = numbered.payload().get("step", last_step)  # type: ignore[assignment]
 
         try:
             # Brings torch, transformers and trl: seconds, and only for who trains.
             from engine.training.runner import train  # noqa: PLC0415
 
-            stop_now = self._stop_now[run.id]
             if self._store.run(run.id).status is RunStatus.QUEUED:
                 train(
-                    run.plan, run, emit=emit, should_stop=_StopFlag(self._store, run.id, stop_now),
-                    accelerator=self._accelerator, threads=threads,
+                    run.plan, run, emit=emit, asked=_Asked(self._store, run.id, self._wishes), accelerator=self._accelerator,
+                    goes_on=self._began(run), threads=threads,
                 )  # fmt: skip
+        except DiskFull as full:
+            reason = f"Paused, because {full.what}: {full.found}."
+            self._settle(RunPaused(run=run.id, step=last_step, reason=reason, next_step=full.next_step))
         except TuningError as error:
-            emit(RunFailed(run=run.id, step=last_step, error=error.to_json()))
+            self._settle(RunFailed(run=run.id, step=last_step, error=error.to_json()))
         except Exception as error:
-            emit(RunFailed(run=run.id, step=last_step, error=self._bug(run, error)))
+            self._settle(RunFailed(run=run.id, step=last_step, error=self._bug(run, error)))
         finally:
-            self._stop_now.pop(run.id, None)
-            if self._store.run(run.id).status.is_active:  # Ctrl-C, or a panic in a library: neither is an Exception
-                emit(RunInterrupted(run=run.id, step=last_step))
+            self._wishes.pop(run.id, None)
+            # Ctrl-C, or a panic in a library: neither is an Exception
+            if self._store.run(run.id).status.is_active:
+                self._settle(RunInterrupted(run=run.id, step=last_step))
+
+    def _began(self, run: Run) -> bool:
+        return bool(self._store.events(run.id, limit=1))
+
+    def _settle(self, event: RunEvent) -> None:
+        """Write down how a run ended; while the disk is full, again and again, since nobody else would."""
+        while True:
+            try:
+                append_event(self._store.run(event.run).directory, self._store.append(event))
+                return
+            except (sqlite3.OperationalError, OSError):
+                if self._closed:
+                    return
+                time.sleep(FULL_DISK_SECONDS)
 
     def _bug(self, run: Run, error: Exception) -> dict[str, str]:
         """Keep the trace in the run's folder and return what the screen may say."""
@@ -156,17 +271,16 @@ class Queue:
         }  # fmt: skip
 
 
-class _StopFlag:
-    """Whether the run shall stop: told in this process at once, by another one through the store."""
+class _Asked:
+    """What is wanted of a run: told in this process at once, by another one through the store."""
 
-    def __init__(self, store: Store, run: str, stop_now: threading.Event) -> None:
-        self._store, self._run, self._stop_now = store, run, stop_now
-        self._asked = -STORE_POLL_SECONDS
+    def __init__(self, store: Store, run: str, wishes: dict[str, Wish | None]) -> None:
+        self._store, self._run, self._wishes = store, run, wishes
+        self._looked = -STORE_POLL_SECONDS
 
-    def __call__(self) -> bool:
+    def __call__(self) -> Wish | None:
         now = time.monotonic()
-        if not self._stop_now.is_set() and now - self._asked >= STORE_POLL_SECONDS:
-            self._asked = now
-            if self._store.stop_requested(self._run):
-                self._stop_now.set()
-        return self._stop_now.is_set()
+        if self._wishes.get(self._run) is None and now - self._looked >= STORE_POLL_SECONDS:
+            self._looked = now
+            self._wishes[self._run] = self._store.wish_of(self._run)
+        return self._wishes.get(self._run)

@@ -10,20 +10,16 @@ import gc
 import json
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
 from safetensors import SafetensorError
-from transformers import PreTrainedTokenizerBase, Trainer
+from transformers import Trainer, set_seed
 
-from engine.data.conversions import CanonicalRow
-from engine.data.dataset import read_rows
-from engine.data.training_rows import RowsRequest, rows_for
-from engine.errors import DataError, ModelError, RunError
-from engine.events import RunEvent, RunFinished, RunStarted, RunStopped, RunWarned
+from engine.errors import DataError, DiskFull, ModelError, OutOfMemory, RunError
+from engine.events import RunEvent, RunFinished, RunPaused, RunResumed, RunStarted, RunStopped, RunWarned
 from engine.guide.objectives import OBJECTIVES
 from engine.models.accelerator import Accelerator
 from engine.models.adapters import peft_config
@@ -32,13 +28,14 @@ from engine.models.loading import LOAD_LOCK, freeze_layers, load_tokenizer
 from engine.models.tuned import REWARD_OUTPUT, Recipe, recipe_of
 from engine.training import checkpoints
 from engine.training.proof import Proof, fingerprint, observe, prove
-from engine.training.reporter import Reporter
+from engine.training.reporter import EvaluationHalted, Habits, Reporter
+from engine.training.resuming import read_progress
 from engine.training.rewards import reward_call
+from engine.training.run_rows import Emit, split_rows, tokenised_rows
 from engine.training.stages import Stage, stages_of_plan, whole
-from engine.training.trainers import Row, TrainerParts, build_trainer
-from engine.types import Dataset, DatasetType, Objective, Run, TrainingPlan, TuningMethod
-
-Emit = Callable[[RunEvent], None]
+from engine.training.trainers import TrainerParts, build_trainer
+from engine.training.whence import REWARD_MODEL, Whence, stage_directory, whence
+from engine.types import Checkpoint, Objective, Run, TrainingPlan, TuningMethod, Wish
 
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How soon the training thread lets a click through; Python's own 5 ms add up over the many small steps of a screen."""
@@ -62,18 +59,20 @@ def train(
     run: Run,
     *,
     emit: Emit,
-    should_stop: Callable[[], bool],
+    asked: Callable[[], Wish | None],
     accelerator: Accelerator,
+    goes_on: bool = False,
     threads: int | None = None,
 ) -> None:
     """Wait for the accelerator, train the plan, keep the last checkpoint, and tell everything through `emit`.
 
     Args:
         plan: What to train.
-        run: Its id, name and folder.
-        emit: Takes each event; the last one is `RunFinished` or `RunStopped`.
-        should_stop: Asked often; once True, the run ends within a step and keeps a checkpoint.
+        run: Its id, name and folder, and the checkpoint to go on from.
+        emit: Takes each event; the last one is `RunFinished`, `RunPaused` or `RunStopped`.
+        asked: What a person wants of the run, asked often; it ends within a step then and keeps a checkpoint.
         accelerator: Held from the loading of the model until the last event.
+        goes_on: Whether the run began before: it goes on from its newest checkpoint that can be trusted.
         threads: CPU threads of torch while training; None leaves them. A very small model gets one in any case.
 
     Raises:
@@ -81,14 +80,21 @@ def train(
     """
     held = False
     try:
-        with accelerator.hold(f"training {run.name or run.id}", cancelled=should_stop):
+        with accelerator.hold(f"training {run.name or run.id}", cancelled=lambda: asked() is not None):
             held = True
             with responsive(threads_for(plan, threads)):
-                _train_and_release(plan, run, emit, should_stop)
+                _train_and_release(plan, run, emit, asked, goes_on)
     except RunError:
-        if held or not should_stop():
+        if held or asked() is None:
             raise
-        emit(RunStopped(run=run.id, step=0, elapsed_seconds=0.0))  # stopped while it waited for its turn
+        emit(ended(run, asked() or Wish.STOP, run.step, 0.0))  # it was still waiting for its turn
+
+
+def ended(run: Run, wish: Wish, step: int, elapsed_seconds: float) -> RunEvent:
+    """Return what to tell of a run that did what was asked of it."""
+    if wish is Wish.PAUSE:
+        return RunPaused(run=run.id, step=step)
+    return RunStopped(run=run.id, step=step, elapsed_seconds=elapsed_seconds)
 
 
 def release_memory() -> None:
@@ -98,14 +104,17 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _train_and_release(plan: TrainingPlan, run: Run, emit: Emit, should_stop: Callable[[], bool]) -> None:
+def _train_and_release(
+    plan: TrainingPlan, run: Run, emit: Emit, asked: Callable[[], Wish | None], goes_on: bool
+) -> None:
     """Train, and turn what the libraries raise for a full memory or disk into a sentence.
 
     The sentence is raised outside the `except` block: the libraries' exception holds their frames, and so the model.
     """
     failure: RunError | None = None
+    used_before = memory_used_bytes()
     try:
-        _train_held(plan, run, emit, should_stop)
+        _train_held(plan, run, emit, asked, goes_on)
     except (MemoryError, RuntimeError, OSError, SafetensorError) as error:
         failure = sentence_of(error, plan, run)
         if failure is None:
@@ -113,38 +122,40 @@ def _train_and_release(plan: TrainingPlan, run: Run, emit: Emit, should_stop: Ca
     finally:
         release_memory()
         shutil.rmtree(checkpoints.temporary_directory(run.directory), ignore_errors=True)
+    if isinstance(failure, OutOfMemory):
+        failure.found += (
+            f"; given back: {_gigabytes(used_before)} in use before the run, {_gigabytes(memory_used_bytes())} now"
+        )
     if failure:
         raise failure
 
 
-def _train_held(plan: TrainingPlan, run: Run, emit: Emit, should_stop: Callable[[], bool]) -> None:
-    started = time.monotonic()
-    estimate = plan.estimate
-    emit(RunStarted(
-        run=run.id, steps=estimate.steps, device=plan.device, trainable_parameters=estimate.trainable_parameters,
-        total_parameters=estimate.total_parameters,
-    ))  # fmt: skip
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.2f} GB"
+
+
+def _train_held(plan: TrainingPlan, run: Run, emit: Emit, asked: Callable[[], Wish | None], goes_on: bool) -> None:
+    place = whence(plan, run) if goes_on else Whence()
     _prepare_folder(plan, run)
-    reporter = Reporter(
-        run.id, run.directory, emit=emit, should_stop=should_stop, started=started,
-        save_steps=whole(plan.hyperparameters, "save_steps"), keep=whole(plan.hyperparameters, "save_total_limit"),
-    )  # fmt: skip
+    _tell_beginning(plan, run, emit, place if goes_on else None)
+    reporter = Reporter(run.id, run.directory, emit=emit, asked=asked, habits=habits_of(plan), device=plan.device)
     stages = stages_of_plan(plan)
     proof: Proof | None = None
-    for number, stage in enumerate(stages, start=1):
-        last = number == len(stages)
+    for index, stage in enumerate(stages):
+        if index < place.stage:
+            reporter.skip_stage(stage.steps)
+            continue
+        last = index == len(stages) - 1
         if len(stages) > 1:
-            emit(
-                RunWarned(
-                    run=run.id, step=reporter.step, message=STAGE_SAYS[last].format(number=number, of=len(stages))
-                )
-            )
-        reporter.begin_stage(keeps_checkpoints=last, steps=stage.steps)
-        proof = _train_stage(plan, run, stage, emit, reporter, should_stop, last)
-        if reporter.stopped:
+            says = STAGE_SAYS[last].format(number=index + 1, of=len(stages))
+            emit(RunWarned(run=run.id, step=reporter.step, message=says))
+        proof = _train_stage(plan, run, index, emit, reporter, place.checkpoint if index == place.stage else None)
+        if reporter.halted or reporter.no_room:
             break
-    if reporter.stopped:
-        emit(RunStopped(run=run.id, step=reporter.step, elapsed_seconds=reporter.elapsed_seconds))
+    if reporter.no_room:
+        raise reporter.no_room
+    if reporter.halted:
+        emit(ended(run, reporter.halted, reporter.step, reporter.elapsed_seconds))
         return
     if proof:
         emit(proof.to_event(run.id, reporter.step))
@@ -152,6 +163,35 @@ def _train_held(plan: TrainingPlan, run: Run, emit: Emit, should_stop: Callable[
         run=run.id, step=reporter.step, elapsed_seconds=reporter.elapsed_seconds, tokens_per_second=reporter.tokens_per_second,
         peak_memory_bytes=reporter.peak_memory_bytes,
     ))  # fmt: skip
+
+
+def _tell_beginning(plan: TrainingPlan, run: Run, emit: Emit, place: Whence | None) -> None:
+    """Tell that the run begins, or from where it goes on and why not from later."""
+    estimate = plan.estimate
+    if place is None:
+        emit(RunStarted(
+            run=run.id, steps=estimate.steps, device=plan.device, trainable_parameters=estimate.trainable_parameters,
+            total_parameters=estimate.total_parameters,
+        ))  # fmt: skip
+        return
+    emit(RunResumed(run=run.id, step=place.step, skipped=place.skipped))
+    for sentence in place.skipped:
+        says = (
+            f"{sentence} The run goes on from step {place.step:,}."
+            if place.step
+            else f"{sentence} The run begins anew."
+        )
+        emit(RunWarned(run=run.id, step=place.step, message=says))
+
+
+def habits_of(plan: TrainingPlan) -> Habits:
+    """Return how the run of a plan saves and ends."""
+    values, objective = plan.hyperparameters, stages_of_plan(plan)[-1].objective
+    return Habits(
+        save_steps=whole(values, "save_steps"), keep=whole(values, "save_total_limit"), keeps_best=plan.keeps_best,
+        patience=int(str(values.get("early_stopping_patience", 0))) if plan.held_out.rows else 0,
+        score=OBJECTIVES[objective].score,
+    )  # fmt: skip
 
 
 STAGE_SAYS = {
@@ -162,25 +202,30 @@ STAGE_SAYS = {
 
 
 def _train_stage(
-    plan: TrainingPlan, run: Run, stage: Stage, emit: Emit, reporter: Reporter, should_stop: Callable[[], bool], last: bool
-) -> Proof | None:  # fmt: skip
+    plan: TrainingPlan, run: Run, index: int, emit: Emit, reporter: Reporter, begins_at: Checkpoint | None
+) -> Proof | None:
     """Train one stage, keep what the next one needs, and prove what the last one made."""
+    stages = stages_of_plan(plan)
+    stage, last = stages[index], index == len(stages) - 1
     trainer, parts = trainer_of_stage(plan, run, stage, emit, last)
+    reporter.begin_stage(
+        trainer, directory=stage_directory(run, index, len(stages)), is_last=last, steps=stage.steps,
+        answers_itself=OBJECTIVES[stage.objective].generates, progress=read_progress(begins_at.path) if begins_at else None,
+    )  # fmt: skip
     trainer.add_callback(reporter)
     before = fingerprint(trainer.model)
-    if should_stop():
-        reporter.stopped = True
-    else:
-        trainer.train()
-    if reporter.stopped:
+    _go(trainer, reporter, begins_at)
+    if reporter.halted or reporter.no_room:
         return None
     recipe, tokenizer, seen = parts.recipe, parts.tokenizer, observe(trainer, parts, before) if last else None
     if seen is None:
-        trainer.save_model(str(run.directory / REWARD_MODEL))
+        _keep_reward_model(trainer, run, reporter.step)
     del trainer, parts
     release_memory()
     if seen is None:
         return None
+    if reporter.ended_early:
+        emit(RunWarned(run=run.id, step=reporter.step, message=_early(reporter, plan)))
     saved = checkpoints.newest_verified(run.id, run.directory).path
     try:
         return prove(recipe, seen, saved, tokenizer)
@@ -192,14 +237,38 @@ def _train_stage(
         return None
 
 
-REWARD_MODEL = "reward_model"
-"""The folder of a chain's run in which its first stage leaves the reward model."""
+def _go(trainer: Trainer, reporter: Reporter, begins_at: Checkpoint | None) -> None:
+    """Train until the end, or until something is asked; a look at the held-out rows that is cut short is saved like any step."""
+    if reporter.hears_a_wish():
+        return
+    if begins_at and not read_progress(begins_at.path).owes_a_look:
+        trainer.args.eval_on_start = False
+    try:
+        trainer.train(resume_from_checkpoint=str(begins_at.path) if begins_at else None)
+    except EvaluationHalted:
+        reporter.keep_now(trainer)
+
+
+def _early(reporter: Reporter, plan: TrainingPlan) -> str:
+    looks = plan.hyperparameters["early_stopping_patience"]
+    return (
+        f"Ended early, at step {reporter.step:,}: the last {looks} looks at the held-out rows were no better than that of step "
+        f"{reporter.best_step:,}, so more steps would only have memorised."
+    )
+
+
+def _keep_reward_model(trainer: Trainer, run: Run, step: int) -> None:
+    """Leave the reward model of a chain's first stage in a sealed folder, whole or not there."""
+    written = checkpoints.temporary_directory(run.directory) / REWARD_MODEL
+    trainer.save_model(str(written))
+    checkpoints.seal_folder(written, run.directory / REWARD_MODEL, run.id, step)
 
 
 def _prepare_folder(plan: TrainingPlan, run: Run) -> None:
-    shutil.rmtree(checkpoints.temporary_directory(run.directory), ignore_errors=True)
+    checkpoints.clear_leftovers(run.directory)
     checkpoints.temporary_directory(run.directory).mkdir(parents=True, exist_ok=True, mode=0o700)
-    (run.directory / "plan.json").write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
+    if not (run.directory / "plan.json").exists():
+        (run.directory / "plan.json").write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
 
 
 def trainer_of_stage(
@@ -223,6 +292,7 @@ def trainer_of_stage(
         if OBJECTIVES[stage.objective].generates
         else None
     )
+    set_seed(whole(plan.hyperparameters, "seed"))  # a new head begins with random numbers
     with LOAD_LOCK:
         model = recipe.trainable_base()
         if recipe.method is TuningMethod.FULL:
@@ -242,51 +312,8 @@ def reward_recipe(plan: TrainingPlan) -> Recipe:
     return replace(recipe_of(plan), objective=Objective.REWARD, outputs=REWARD_OUTPUT)
 
 
-def split_rows(plan: TrainingPlan) -> tuple[list[CanonicalRow], list[CanonicalRow]]:
-    """Read the rows to train on and the held-out rows of a plan; no row is in both."""
-    kept = set(plan.held_out.indices)
-    if plan.held_out.dataset:
-        held_out = read_rows(plan.held_out.dataset)
-    else:
-        held_out = read_rows(plan.dataset, sorted(kept)) if kept else []
-    training = [row for row in range(plan.dataset.rows) if row not in kept]
-    return read_rows(plan.dataset, training if kept else None), held_out
-
-
-def tokenised_rows(
-    rows: list[CanonicalRow], dataset: Dataset, plan: TrainingPlan, stage: Stage, tokenizer: PreTrainedTokenizerBase,
-    run: Run, emit: Emit,
-) -> Sequence[Row]:  # fmt: skip
-    """Return what the stage's trainer reads of these rows; rows that teach nothing are left out, and that is said."""
-    if not rows:
-        return []
-    values = plan.hyperparameters
-    tokenised = rows_for(stage.objective, RowsRequest(
-        rows, dataset, tokenizer, whole(values, "max_length"), packing=values.get("packing") is True, labels=plan.labels,
-        answer_tokens=whole(values, "max_completion_length") if OBJECTIVES[stage.objective].generates else 0,
-        context_tokens=plan.model.context_length_tokens,
-    ))  # fmt: skip
-    if tokenised.dropped:
-        emit(RunWarned(
-            run=run.id, step=0, message=f"{tokenised.dropped} of {len(rows)} rows of {dataset.name} are left out: "
-            + LEFT_OUT_BECAUSE.get(dataset.dataset_type, "nothing in them is to be learnt."),
-            next_step="Raise the longest row (max_length), or fill the empty answers.",
-        ))  # fmt: skip
-    if tokenised.truncated:
-        emit(RunWarned(
-            run=run.id, step=0, message=f"{tokenised.truncated} of {len(rows)} rows of {dataset.name} are cut at the end.",
-            next_step="Raise the longest row (max_length) if what is cut matters.",
-        ))  # fmt: skip
-    return tokenised.rows
-
-
 MOST_QUESTIONS_CHECKED = 16
 """Held-out questions that a model answers at each check: every one is answered as often as in training."""
-
-LEFT_OUT_BECAUSE = {
-    DatasetType.CLASSIFICATION: "their label stands in no training row.",
-    DatasetType.PROMPT_ONLY: "they are too long to be answered.",
-}
 
 
 def threads_for(plan: TrainingPlan, threads: int | None) -> int | None:
@@ -317,7 +344,7 @@ def sentence_of(error: BaseException, plan: TrainingPlan, run: Run) -> RunError 
     """Return what to tell a person of a full memory or disk; None of anything else."""
     said = str(error)
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in said for word in MEMORY_WORDS):
-        return RunError(
+        return OutOfMemory(
             "the memory was not enough", where=plan.device,
             found=f"{memory_used_bytes() / 1e9:.1f} GB in use; the plan expected {plan.estimate.memory_total_bytes / 1e9:.1f} GB",
             next_step=f"Halve the batch size ({plan.hyperparameters['per_device_train_batch_size']}) and double the accumulated "
@@ -326,8 +353,8 @@ def sentence_of(error: BaseException, plan: TrainingPlan, run: Run) -> RunError 
     if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or any(
         w in said for w in DISK_WORDS
     ):
-        return RunError(
+        return DiskFull(
             "the disk is full", where=str(run.directory), found=said.splitlines()[0][:200] if said else "",
-            next_step="Free some space, or delete old runs, and train again; checkpoints kept before are whole.",
+            next_step="Free some space, or delete old runs, then resume; checkpoints kept before are whole.",
         )  # fmt: skip
     return None

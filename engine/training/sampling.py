@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch.utils.data import Sampler
+from trl.trainer.utils import RepeatSampler
 
 BATCHES_IN_A_STRETCH = 16
 """Rows are sorted within so many batches: enough to save nearly all padding, few enough to keep batches mixed."""
@@ -22,6 +23,33 @@ BATCHES_IN_A_STRETCH = 16
 
 MOST_PADDING = 1.5
 """Padded tokens for each real one in random batches from which sorting is worth it."""
+
+
+EPOCH_STRIDE = 1_000_003
+"""A prime between the seeds of two epochs, so that no two seeds share an order."""
+
+
+class EpochSeeded(Sampler[int]):
+    """Another sampler whose order depends on the seed and the epoch alone, so that a run that goes on sees the same rows.
+
+    Args:
+        sampler: One with a `generator` of its own (trl's RepeatSampler), which otherwise goes on where the last epoch ended.
+        seed: Decides the order, together with the epoch.
+    """
+
+    def __init__(self, sampler: RepeatSampler, seed: int) -> None:
+        self._sampler, self._seed, self._epoch = sampler, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is given next; the Trainer calls this."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[int]:
+        self._sampler.generator.manual_seed(self._seed * EPOCH_STRIDE + self._epoch)
+        yield from self._sampler
 
 
 class LengthGroupedSampler(Sampler[int]):
@@ -63,7 +91,7 @@ class LengthGroupedSampler(Sampler[int]):
         yield from batches[-1]
 
     def _random(self) -> torch.Generator:
-        return torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
+        return torch.Generator().manual_seed(self._seed * EPOCH_STRIDE + self._epoch)
 
     def _shuffled(self, random: torch.Generator) -> list[int]:
         order: list[int] = torch.randperm(len(self._lengths), generator=random).tolist()

@@ -33,6 +33,7 @@ from engine.types import (
     Run,
     RunStatus,
     TrainingPlan,
+    Wish,
 )
 
 # Tiny matrices gain nothing from a second thread, and wait for it dearly on a busy machine.
@@ -168,16 +169,23 @@ class Heard:
 
 @pytest.fixture
 def train_and_hear(tmp_path: Path) -> Callable[..., Heard]:
-    """Train a plan in this thread, without a store; `should_stop` is asked with the events so far."""
+    """Train a plan in this thread, without a store; `should_stop` and `should_pause` are asked with the events so far."""
+
+    def never(events: list[RunEvent]) -> bool:
+        return False
 
     def run_it(
-        plan: TrainingPlan, name: str = "one", should_stop: Callable[[list[RunEvent]], bool] | None = None
-    ) -> Heard:
-        run = Run(name, name, RunStatus.QUEUED, plan, tmp_path / "runs" / name, 0.0)
+        plan: TrainingPlan, name: str = "one", should_stop: Callable[[list[RunEvent]], bool] = never,
+        should_pause: Callable[[list[RunEvent]], bool] = never, goes_on: bool = False, from_step: int | None = None,
+    ) -> Heard:  # fmt: skip
+        run = Run(name, name, RunStatus.QUEUED, plan, tmp_path / "runs" / name, 0.0, from_step=from_step)
         events: list[RunEvent] = []
+
+        def asked() -> Wish | None:
+            return Wish.STOP if should_stop(events) else Wish.PAUSE if should_pause(events) else None
+
         train(
-            plan, run, emit=events.append, should_stop=lambda: bool(should_stop and should_stop(events)),
-            accelerator=Accelerator(tmp_path / "accelerator.lock"),
+            plan, run, emit=events.append, asked=asked, accelerator=Accelerator(tmp_path / "accelerator.lock"), goes_on=goes_on
         )  # fmt: skip
         return Heard(run, events)
 

@@ -15,10 +15,11 @@ import pytest
 from engine.errors import RunError
 from engine.events import StepLogged
 from engine.models.accelerator import Accelerator
+from engine.processes import this_process
 from engine.training import checkpoints
 from engine.training.queue import Queue
-from engine.training.store import Store, this_process
-from engine.types import RunStatus, TrainingPlan
+from engine.training.store import Store
+from engine.types import RunStatus, TrainingPlan, Wish
 
 NewPlan = Callable[..., TrainingPlan]
 ENDLESS = {"max_steps": 100_000, "logging_steps": 1}
@@ -78,11 +79,11 @@ def test_start_in_a_second_window_does_not_train_the_first_windows_run(
 def test_stop_ends_the_run_that_trains_and_a_run_that_waits(queue: Queue, store: Store, tiny_plan: NewPlan) -> None:
     running, waiting = queue.submit(tiny_plan(**ENDLESS)), queue.submit(tiny_plan(**ENDLESS, seed=2))
     wait_until(lambda: has_stepped(store, running.id))
-    assert queue.stop(waiting.id).status is RunStatus.STOPPED
-    assert queue.stop(running.id).status is RunStatus.STOPPING
+    assert queue.ask(waiting.id, Wish.STOP).status is RunStatus.STOPPED
+    assert queue.ask(running.id, Wish.STOP).status is RunStatus.STOPPING
     wait_until(lambda: store.run(running.id).status is RunStatus.STOPPED)
     assert checkpoints.newest_verified(running.id, running.directory).step == store.run(running.id).step
-    assert not waiting.directory.exists()
+    assert not checkpoints.checkpoints(waiting.id, waiting.directory)
 
 
 def test_stop_from_another_process_arrives_through_the_store(
@@ -91,7 +92,7 @@ def test_stop_from_another_process_arrives_through_the_store(
     run = queue.submit(tiny_plan(**ENDLESS))
     wait_until(lambda: has_stepped(store, run.id))
     code = f"from pathlib import Path; from engine.training.store import Store; Store(Path({str(tmp_path / 'luthier.sqlite3')!r}))"
-    subprocess.run([sys.executable, "-c", f"{code}.request_stop({run.id!r})"], check=True)
+    subprocess.run([sys.executable, "-c", f"{code}.ask({run.id!r}, 'stop')"], check=True)
     wait_until(lambda: store.run(run.id).status is RunStatus.STOPPED, seconds=5)
     assert store.run(run.id).step < run.steps
 
@@ -112,8 +113,8 @@ def test_a_run_that_is_stopped_while_it_waits_ends_once(
     with accelerator.hold("talking"):
         run = queue.submit(tiny_plan(max_steps=1))
         time.sleep(0.3)
-        assert queue.stop(run.id).status is RunStatus.STOPPED
-        wait_until(lambda: not queue._stop_now)
+        assert queue.ask(run.id, Wish.STOP).status is RunStatus.STOPPED
+        wait_until(lambda: not queue._wishes)
     assert store.run(run.id).status is RunStatus.STOPPED and not has_stepped(store, run.id)
 
 
@@ -137,16 +138,16 @@ def test_after_a_run_that_failed_the_next_one_is_trained(queue: Queue, store: St
     assert store.run(bad.id).status is RunStatus.FAILED
 
 
-def test_closing_stops_the_run_and_keeps_its_checkpoint(queue: Queue, store: Store, tiny_plan: NewPlan) -> None:
+def test_closing_pauses_the_run_and_keeps_its_checkpoint(queue: Queue, store: Store, tiny_plan: NewPlan) -> None:
     run = queue.submit(tiny_plan(**ENDLESS))
     wait_until(lambda: has_stepped(store, run.id))
     queue.close()
-    assert store.run(run.id).status is RunStatus.STOPPED
+    assert store.run(run.id).status is RunStatus.PAUSED
     assert checkpoints.newest_verified(run.id, run.directory)
 
 
 def test_a_signals_handler_may_stop_the_run_of_its_own_thread(queue: Queue, store: Store, tiny_plan: NewPlan) -> None:
-    before = signal.signal(signal.SIGTERM, lambda *_: queue.stop_all())
+    before = signal.signal(signal.SIGTERM, lambda *_: queue.ask_all(Wish.STOP))
     started = threading.Thread(
         target=lambda: (wait_until(lambda: any(has_stepped(store, run.id) for run in store.runs())),
                         os.kill(os.getpid(), signal.SIGTERM))

@@ -27,7 +27,8 @@ from engine.events import (
 from engine.models.accelerator import Accelerator
 from engine.models.loading import load_base, load_tokenizer, load_tuned
 from engine.training import checkpoints
-from engine.training.runner import sentence_of, split_rows, train
+from engine.training.run_rows import split_rows
+from engine.training.runner import sentence_of, train
 from engine.types import Run, RunStatus, TrainingPlan
 
 NewPlan = Callable[..., TrainingPlan]
@@ -191,7 +192,7 @@ def test_training_holds_the_accelerator_under_its_name_and_frees_it(tiny_plan: N
         run.plan,
         run,
         emit=lambda event: holders.add(accelerator.holder()),
-        should_stop=lambda: False,
+        asked=lambda: None,
         accelerator=accelerator,
     )
     assert holders == {"training my shop"} and accelerator.holder() is None

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import RunError, UsageError
+from engine.errors import DamagedDatabase, RunError, UsageError
 from engine.events import RunFailed, RunFinished, RunInterrupted, RunStarted, RunStopped, StepLogged
-from engine.training.store import MIGRATIONS, Store, process_is_alive, this_process
-from engine.types import Run, RunStatus, TrainingPlan
+from engine.processes import process_is_alive, this_process
+from engine.training.database import MIGRATIONS
+from engine.training.store import Store
+from engine.types import Run, RunStatus, TrainingPlan, Wish
 
 NewRun = Callable[..., Run]
 
@@ -136,7 +138,7 @@ def test_what_has_ended_does_not_end_again(store: Store, new_run: NewRun) -> Non
 
 def test_stop_ends_a_queued_run_at_once_and_says_so(store: Store, new_run: NewRun) -> None:
     run = new_run().id
-    assert store.request_stop(run).status is RunStatus.STOPPED
+    assert store.ask(run, Wish.STOP).status is RunStatus.STOPPED
     assert [event.kind for event in store.events(run)] == ["RunStopped"]
     assert not store.transition(run, {RunStatus.QUEUED}, RunStatus.RUNNING)
 
@@ -144,15 +146,13 @@ def test_stop_ends_a_queued_run_at_once_and_says_so(store: Store, new_run: NewRu
 def test_stop_asks_a_running_run_and_leaves_an_ended_one(store: Store, new_run: NewRun) -> None:
     run = new_run().id
     store.append(RunStarted(run=run, steps=6))
-    assert store.request_stop(run).status is RunStatus.STOPPING and store.stop_requested(run)
+    assert store.ask(run, Wish.STOP).status is RunStatus.STOPPING and store.wish_of(run) is Wish.STOP
     store.append(RunStopped(run=run, step=1, elapsed_seconds=1.0))
-    assert store.request_stop(run).status is RunStatus.STOPPED
+    assert store.ask(run, Wish.STOP).status is RunStatus.STOPPED
 
 
 def test_a_run_whose_process_was_killed_becomes_interrupted(store: Store, new_run: NewRun) -> None:
-    code = (
-        "import time; from engine.training.store import this_process; print(this_process(), flush=True); time.sleep(60)"
-    )
+    code = "import time; from engine.processes import this_process; print(this_process(), flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         owner = process.stdout.readline().strip()
@@ -161,13 +161,14 @@ def test_a_run_whose_process_was_killed_becomes_interrupted(store: Store, new_ru
         assert process_is_alive(owner) and store.interrupt_orphans() == []
         process.kill()
         process.wait()
-    assert sorted(store.interrupt_orphans()) == sorted([run, waiting])
+    assert store.interrupt_orphans() == [run]
     assert store.run(run).status is RunStatus.INTERRUPTED and store.run(mine).status is RunStatus.QUEUED
+    assert store.run(waiting).status is RunStatus.QUEUED
     assert store.events(run)[-1].kind == "RunInterrupted"
 
 
 def test_a_run_on_another_machine_is_left_alone_while_somebody_computes(store: Store, new_run: NewRun) -> None:
-    new_run("17@elsewhere:1800000000000")
+    store.append(RunStarted(run=new_run("17@elsewhere:1800000000000").id, steps=6))
     assert store.interrupt_orphans(accelerator_is_free=False) == []
     assert len(store.interrupt_orphans(accelerator_is_free=True)) == 1
 
@@ -194,7 +195,7 @@ def test_a_database_of_a_newer_luthier_is_refused_in_a_sentence(tmp_path: Path) 
 
 def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "bad.sqlite3").write_bytes(b"this is no database" * 100)
-    with pytest.raises(RunError, match="cannot be read"):
+    with pytest.raises(DamagedDatabase, match="cannot be read"):
         Store(tmp_path / "bad.sqlite3")
 
 

@@ -12,7 +12,7 @@ from engine.data.training_rows import ROW_BUILDERS
 from engine.models.adapters import peft_config
 from engine.models.loading import load_base, load_tokenizer
 from engine.models.tuned import Recipe
-from engine.training.runner import split_rows
+from engine.training.run_rows import split_rows
 from engine.training.sampling import LengthGroupedSampler
 from engine.training.stages import Stage
 from engine.training.trainers import TRAINER_BUILDERS, TrainerParts, build_trainer

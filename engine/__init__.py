@@ -108,6 +108,7 @@ training/
   rewards.py          who judges the model's own answers: a rule or a reward model
   proof.py            whether a run did what it says, from disk
   utilisation.py      how much of the device's computing time is in use
+  trackers.py         other tools that can be told the same figures
   vital_signs.py      whether a run is still worth going on with
   reporter.py         the trainer's callback: events, saves, Stop
   runner.py           the one function that trains

@@ -11,7 +11,7 @@ from engine.types import Dataset, Run, TrainingPlan
 from engine.workspace import PlanChoices, Split, Workspace
 from ui.choices import Choices
 
-FILLED_IN_BY_THE_PLAN = ("eval_steps",)
+FILLED_IN_BY_THE_PLAN = ("eval_steps", "save_steps")
 """Settings whose default means "work it out"; what the plan worked out was not a person's choice."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 
 from engine.guide.hyperparameters import HYPERPARAMETERS
 from engine.guide.methods import METHODS
@@ -192,6 +193,8 @@ RULES: tuple[Rule, ...] = (
     Rule("start_words", "prompt_tuning_init_text",
          lambda c: c.settings.get("prompt_tuning_init") == "TEXT" and not str(c.settings.get("prompt_tuning_init_text", "")).strip(),
          "there are no words to start from", "Write some, or start from RANDOM."),
+    Rule("reporter", "report_to", lambda c: find_spec(str(c.settings.get("report_to") or "none")) is None and c.settings.get("report_to") not in {None, "none"},
+         "the tool to report to is not installed beside Luthier", "Install it with pip into the same environment, or choose none."),
 )  # fmt: skip
 """All rules, the ones about the libraries first. Sources: runs of these exact library versions, and each method's paper."""
 

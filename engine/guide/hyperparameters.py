@@ -331,12 +331,31 @@ _ROWS = (
     ),
     Hyperparameter(
         "save_steps", "Save every", INTEGER, 0, low=0, high=1_000_000, unit="steps", group="Checking and saving",
-        help="How often a checkpoint is kept. 0 means: at the end, and when you press Stop.",
+        help="How often a checkpoint is kept, from which the run can go on after a pause or a crash. 0 means: eight times in the run, "
+        "and always at the end and when you press Pause or Stop.",
         source=_TRANSFORMERS,
     ),
     Hyperparameter(
         "save_total_limit", "Checkpoints kept", INTEGER, 3, low=1, high=1000, group="Checking and saving", advanced=True,
-        help="When there are more, the oldest are deleted.",
+        help="When there are more, the oldest are deleted; the best one stays if it is to be kept.",
+        source=_TRANSFORMERS,
+    ),
+    Hyperparameter(
+        "load_best_model_at_end", "Keep the best", BOOLEAN, True, group="Checking and saving",
+        help="The result is the checkpoint that the held-out rows liked best, which need not be the last. Needs held-out rows.",
+        source=_TRANSFORMERS,
+    ),
+    Hyperparameter(
+        "early_stopping_patience", "End early after", INTEGER, 3, low=0, high=1000, unit="looks without a better one",
+        group="Checking and saving",
+        help="Ends the run when the held-out rows have said so many times in a row that it gets no better. 0 never ends it early. "
+        "Needs held-out rows.",
+        source="transformers EarlyStoppingCallback",
+    ),
+    Hyperparameter(
+        "report_to", "Also report to", CHOICE, "none", choices=("none", "tensorboard", "trackio", "wandb"), advanced=True,
+        group="Checking and saving",
+        help="Sends the same figures to another tool too, if it is installed beside Luthier. Everything is shown here in any case.",
         source=_TRANSFORMERS,
     ),
     Hyperparameter(

@@ -16,7 +16,8 @@ from engine.types import DatasetType, Objective, Technique, TuningMethod, Value
 _FIRST = ("learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size", "max_length")
 _LAST = (
     "gradient_accumulation_steps", "warmup_ratio", "lr_scheduler_type", "weight_decay", "max_grad_norm", "optim",
-    "gradient_checkpointing", "eval_steps", "save_steps", "save_total_limit", "logging_steps", "seed",
+    "gradient_checkpointing", "eval_steps", "save_steps", "save_total_limit", "load_best_model_at_end",
+    "early_stopping_patience", "logging_steps", "seed", "report_to",
 )  # fmt: skip
 _WAITING = ("reward_learning_rate",)
 """Settings of the first of two stages."""

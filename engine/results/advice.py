@@ -301,13 +301,13 @@ class AdviceRoom:
         from engine.models.hardware import detect_hardware
         from engine.models.tuned import Recipe, recipe_of
         from engine.results.measuring import Speaker
-        from engine.training.checkpoints import newest_verified
+        from engine.training.checkpoints import result_of
         from engine.training.plan import dtype_for
         from engine.types import TuningMethod
 
         if arm == Arm.TUNED:
             run = self.tuned_runs(found)[0]
-            path = newest_verified(run.id, run.directory).path
+            path = result_of(run).path
             return Speaker(recipe_of(run.plan), path, run.id, f"Tuned, {TECHNIQUES[run.plan.technique].title}")
         hardware = detect_hardware(self._directory)
         dtype = dtype_for(hardware, TuningMethod.LORA)

@@ -61,7 +61,7 @@ class Listening:
             run: The run whose model is heard.
             messages: The conversation so far, the question last.
             settings: Temperature, seed and the rest, the same for both.
-            checkpoint: The step whose checkpoint is heard; the last one otherwise.
+            checkpoint: The step whose checkpoint is heard; otherwise the best where the run keeps it, else the last.
             arms: Which of the two answer, in this order.
             stopped: Asked at each token; True ends the answers where they are.
 
@@ -101,9 +101,9 @@ class Listening:
         )
 
     def _checkpoint_path(self, run: str, step: int | None) -> Path:
-        from engine.training.checkpoints import newest_verified, verified_at
+        from engine.training.checkpoints import result_of, verified_at
 
         found = self._store.run(run)
         if step is None:
-            return newest_verified(found.id, found.directory).path
+            return result_of(found).path
         return verified_at(found.id, found.directory, step).path

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import DiskFull, RunError
-from engine.types import Checkpoint
+from engine.types import Checkpoint, Run
 
 CHECKPOINTS = "checkpoints"
 TEMPORARY = "tmp.checkpoints"
@@ -139,6 +139,15 @@ def best_verified(run: str, run_directory: Path) -> Checkpoint:
         if verify(checkpoint.path) is None:
             return checkpoint
     return newest_verified(run, run_directory)
+
+
+def result_of(run: Run) -> Checkpoint:
+    """Return the checkpoint that is heard, measured and exported unless another one is asked for.
+
+    Raises:
+        RunError: When there is none that is true to the last byte.
+    """
+    return (best_verified if run.plan.keeps_best else newest_verified)(run.id, run.directory)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,12 @@ from engine.types import (
 MOST_EVALUATIONS = 8
 """How often the held-out rows are looked at when nobody says otherwise: enough for a curve."""
 
+USUAL_SAVES = 8
+"""How often a checkpoint is kept when nobody says otherwise: a crash loses an eighth of the run at most."""
+
+NEED_HELD_OUT_ROWS = {"load_best_model_at_end": False, "early_stopping_patience": 0}
+"""Settings that ask the held-out rows, and what they are where there are none."""
+
 EVALUATION_SHARE = 0.25
 """And less often when that would cost more than this share of the training. A row that is only looked at costs about a third
 of one that is learnt (a forward pass alone)."""
@@ -108,6 +114,7 @@ def priced(request: PlanRequest) -> PricedChoices:
     """
     values, mistakes = _values(request.technique, request.defaults, request.settings)
     dtype = dtype_for(request.hardware, method_of(request.technique, values))
+    mistakes += _without_held_out_rows(request, values)
     mistakes += _dataset_mistakes(request)
     mistakes += _model_mistakes(request)
     mistakes += _rule_mistakes(request, values, dtype)
@@ -120,6 +127,7 @@ def priced(request: PlanRequest) -> PricedChoices:
         request = replace(request, mean_tokens=float(length), longest_tokens=length)
     stages = stages_of(request.technique, values, rows)
     steps = max(stage.steps for stage in stages)
+    values["save_steps"] = values["save_steps"] or math.ceil(stages[-1].steps / USUAL_SAVES)
     values["eval_steps"] = values["eval_steps"] or evaluation_steps(steps, stages[-1], values, request.held_out.rows)
     return PricedChoices(values, dtype, _estimate(request, values, stages, dtype))
 
@@ -251,6 +259,20 @@ def _values(
         except SettingError as mistake:
             mistakes.append(mistake)
     return values, mistakes
+
+
+def _without_held_out_rows(request: PlanRequest, values: dict[str, Value]) -> list[TuningError]:
+    """Turn off what asks the held-out rows where there are none; what a person turned on all the same is a mistake."""
+    if request.held_out.rows:
+        return []
+    asked = [key for key in NEED_HELD_OUT_ROWS if key in request.settings and values.get(key)]
+    values.update(NEED_HELD_OUT_ROWS)
+    return [
+        SettingError(
+            f"'{HYPERPARAMETERS[key].title}' asks the held-out rows, and there are none", where=key,
+            next_step="Hold some rows out on the Data tab, or turn it off.",
+        ) for key in asked
+    ]  # fmt: skip
 
 
 def _unknown_setting(key: str, technique: Technique) -> SettingError:

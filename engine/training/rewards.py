@@ -89,7 +89,8 @@ def _of_run(plan: TrainingPlan, run: Run, wanted: str) -> PreTrainedModel | Peft
     objective = technique_of(other.technique).objective
     recipe = _rewarding(recipe_of(other))
     if objective is Objective.REWARD:
-        folder = checkpoints.newest_verified(wanted, directory).path
+        verified = checkpoints.best_verified if other.keeps_best else checkpoints.newest_verified
+        folder = verified(wanted, directory).path
     elif objective is Objective.RLHF:
         folder = directory / "reward_model"
     else:

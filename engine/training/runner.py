@@ -33,6 +33,7 @@ from engine.training.resuming import read_progress
 from engine.training.rewards import reward_call
 from engine.training.run_rows import Emit, split_rows, tokenised_rows
 from engine.training.stages import Stage, stages_of_plan, whole
+from engine.training.trackers import tracker_callback
 from engine.training.trainers import TrainerParts, build_trainer
 from engine.training.whence import REWARD_MODEL, Whence, stage_directory, whence
 from engine.types import Checkpoint, Objective, Run, TrainingPlan, TuningMethod, Wish
@@ -212,7 +213,9 @@ def _train_stage(
         trainer, directory=stage_directory(run, index, len(stages)), is_last=last, steps=stage.steps,
         answers_itself=OBJECTIVES[stage.objective].generates, progress=read_progress(begins_at.path) if begins_at else None,
     )  # fmt: skip
-    trainer.add_callback(reporter)
+    tracker = tracker_callback(str(plan.hyperparameters.get("report_to", "none")), run)
+    for callback in filter(None, (tracker, reporter)):
+        trainer.add_callback(callback)
     before = fingerprint(trainer.model)
     _go(trainer, reporter, begins_at)
     if reporter.halted or reporter.no_room:

@@ -107,6 +107,8 @@ training/
   run_rows.py         the rows of a run as its trainers read them
   rewards.py          who judges the model's own answers: a rule or a reward model
   proof.py            whether a run did what it says, from disk
+  figures.py          what trainers log beside the loss, under our names
+  samples.py          answers of a model while it learns
   utilisation.py      how much of the device's computing time is in use
   trackers.py         other tools that can be told the same figures
   vital_signs.py      whether a run is still worth going on with

@@ -353,6 +353,17 @@ _ROWS = (
         source="transformers EarlyStoppingCallback",
     ),
     Hyperparameter(
+        "watched_prompts", "Prompts to watch", INTEGER, 4, low=0, high=8, unit="prompts", group="Checking and saving",
+        help="So many prompts are answered before the first step and whenever the held-out rows are looked at, so that you see the "
+        "answers change. 0 watches none.",
+        source="Luthier",
+    ),
+    Hyperparameter(
+        "watched_texts", "Which prompts", TEXT, "", group="Checking and saving", advanced=True, lines=4,
+        help="One a line. Empty takes the first questions of the held-out rows, or of the training rows where none are held out.",
+        source="Luthier",
+    ),
+    Hyperparameter(
         "report_to", "Also report to", CHOICE, "none", choices=("none", "tensorboard", "trackio", "wandb"), advanced=True,
         group="Checking and saving",
         help="Sends the same figures to another tool too, if it is installed beside Luthier. Everything is shown here in any case.",

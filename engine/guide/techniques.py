@@ -19,6 +19,9 @@ _LAST = (
     "gradient_checkpointing", "eval_steps", "save_steps", "save_total_limit", "load_best_model_at_end",
     "early_stopping_patience", "logging_steps", "seed", "report_to",
 )  # fmt: skip
+_WATCHED = ("watched_prompts", "watched_texts")
+"""Settings of what writes."""
+
 _WAITING = ("reward_learning_rate",)
 """Settings of the first of two stages."""
 
@@ -45,7 +48,8 @@ def _technique(
 def _keys(objective: Objective, method: TuningMethod, free: bool) -> tuple[str, ...]:
     chosen = ("tuning_method",) if free else ()
     waiting = _WAITING if objective is Objective.RLHF else ()
-    return (*_FIRST, *waiting, *OBJECTIVES[objective].settings, *chosen, *METHODS[method].settings, *_LAST)
+    watched = () if OBJECTIVES[objective].has_head else _WATCHED
+    return (*_FIRST, *waiting, *OBJECTIVES[objective].settings, *chosen, *METHODS[method].settings, *_LAST, *watched)
 
 
 _M, _O = TuningMethod, Objective

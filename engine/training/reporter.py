@@ -16,11 +16,13 @@ import torch
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from engine.errors import DiskFull
-from engine.events import CheckpointSaved, EvaluationLogged, RunEvent, StepLogged
+from engine.events import CheckpointSaved, EvaluationLogged, RunEvent, SampleGenerated, StepLogged
 from engine.models.hardware import memory_used_bytes
 from engine.training import checkpoints
+from engine.training.figures import EVALUATED, figures_in
 from engine.training.peak_memory import PeakMemory
 from engine.training.resuming import Progress, write_progress, write_trained
+from engine.training.samples import Samples
 from engine.training.utilisation import Utilisation
 from engine.training.vital_signs import VitalSigns, not_a_number
 from engine.types import Wish
@@ -95,6 +97,7 @@ class Reporter(TrainerCallback):
         self._score: float | None = None
         self._owes_a_look = False
         self._signs = VitalSigns(answers_itself=False)
+        self._samples: Samples | None = None
         self._trainer: Trainer | None = None
         self.halted: Wish | None = None
         self.no_room: DiskFull | None = None
@@ -103,7 +106,8 @@ class Reporter(TrainerCallback):
         self._most_told_bytes = 0  # the kernel's own peak lags behind by some pages
 
     def begin_stage(
-        self, trainer: Trainer, *, directory: Path, is_last: bool, answers_itself: bool, steps: int, progress: Progress | None
+        self, trainer: Trainer, *, directory: Path, is_last: bool, answers_itself: bool, steps: int, progress: Progress | None,
+        samples: Samples | None,
     ) -> None:  # fmt: skip
         """Make ready for the next trainer of a chain; its steps are counted on from those before.
 
@@ -114,12 +118,13 @@ class Reporter(TrainerCallback):
             answers_itself: Whether the model is taught by rewards of its own answers.
             steps: How many it takes.
             progress: What the checkpoint says from which this stage goes on; None when it begins.
+            samples: Answers the prompts that are watched; None where none are.
         """
         self.skip_stage(self._stage_steps)
         self._trainer, self._stage_directory, self._keeps_best = trainer, directory, is_last and self._habits.keeps_best
         self._patience = self._habits.patience if is_last else 0
         self._stage_steps = steps
-        self._signs = VitalSigns(answers_itself=answers_itself)
+        self._signs, self._samples = VitalSigns(answers_itself=answers_itself), samples
         self._tokens_before += self._tokens_at_last_step
         self._step_of_stage, self._saved_step, self._tokens_at_last_step = 0, -1, 0
         self._recent.clear()
@@ -180,6 +185,8 @@ class Reporter(TrainerCallback):
             self._trainer._tr_loss += self._progress.loss_sum
             self._trainer._globalstep_last_logged = self._progress.last_report
         self._remember_loss()
+        if args.eval_strategy == "no" and not state.global_step:
+            self._answer()
         self._mark = time.monotonic()
 
     def on_substep_end(
@@ -222,6 +229,9 @@ class Reporter(TrainerCallback):
         if ending or due:
             control.should_save = self._weights_are_finite(model, required=last)
         self._look_for_room(control)
+        if args.eval_strategy == "no" and (last or state.global_step % int(args.eval_steps or state.max_steps) == 0):
+            self._answer()
+            self._mark = time.monotonic()
         return control
 
     def on_prediction_step(
@@ -292,6 +302,7 @@ class Reporter(TrainerCallback):
         self._evaluation_logs = {}
         self._judge(told, state, control)
         self._look_for_room(control)
+        self._answer()
         self._mark = time.monotonic()
         return control
 
@@ -329,6 +340,15 @@ class Reporter(TrainerCallback):
             self.on_save(trainer.args, trainer.state, trainer.control)
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _answer(self) -> None:
+        """Tell what the model answers now to the prompts that are watched."""
+        if self._samples is None or self._trainer is None or self._trainer.model is None or self.halted:
+            return
+        answers = self._samples.answers(self._trainer.model, self.hears_a_wish)
+        if self.halted is None:  # what was cut short says nothing
+            for prompt, answer in zip(self._samples.prompts, answers, strict=True):
+                self._emit(SampleGenerated(run=self._run, step=self.step, prompt=prompt.shown, text=answer))
 
     def _judge(self, told: EvaluationLogged, state: TrainerState, control: TrainerControl) -> None:
         """Compare a look at the held-out rows with the best so far; ask for a save or for the end."""
@@ -397,32 +417,3 @@ class Reporter(TrainerCallback):
         if required:
             raise not_a_number(0)
         return False
-
-
-FIGURES: Mapping[str, tuple[str, ...]] = {
-    "accuracy": ("rewards/accuracies", "mean_token_accuracy", "accuracy"),  # trl logs both for pairs: the pairs count
-    "margin": ("rewards/margins", "margin"),
-    "reward": ("reward",),
-    "kl": ("kl",),
-    "answer_tokens": ("completions/mean_length",),
-    "entropy": ("entropy",),
-    "chosen_reward": ("rewards/chosen",),
-    "rejected_reward": ("rewards/rejected",),
-    "clip_share": ("clip_ratio/region_mean",),
-    "reward_std": ("reward_std",),
-}
-"""Our names of what trainers log, and theirs; the first that is there counts."""
-
-
-EVALUATED = frozenset({"accuracy", "margin", "reward", "kl"})
-"""Those that `EvaluationLogged` has too."""
-
-
-def figures_in(logs: Mapping[str, float], prefix: str = "") -> dict[str, float]:
-    """Return what an objective logged beside its loss, under our names."""
-    found: dict[str, float] = {}
-    for name, theirs in FIGURES.items():
-        value = next((logs[prefix + key] for key in theirs if isinstance(logs.get(prefix + key), int | float)), None)
-        if value is not None:
-            found[name] = float(value)
-    return found

@@ -32,6 +32,7 @@ from engine.training.reporter import EvaluationHalted, Habits, Reporter
 from engine.training.resuming import read_progress
 from engine.training.rewards import reward_call
 from engine.training.run_rows import Emit, split_rows, tokenised_rows
+from engine.training.samples import Samples, samples_of
 from engine.training.stages import Stage, stages_of_plan, whole
 from engine.training.trackers import tracker_callback
 from engine.training.trainers import TrainerParts, build_trainer
@@ -212,6 +213,7 @@ def _train_stage(
     reporter.begin_stage(
         trainer, directory=stage_directory(run, index, len(stages)), is_last=last, steps=stage.steps,
         answers_itself=OBJECTIVES[stage.objective].generates, progress=read_progress(begins_at.path) if begins_at else None,
+        samples=_samples(plan, parts) if last else None,
     )  # fmt: skip
     tracker = tracker_callback(str(plan.hyperparameters.get("report_to", "none")), run)
     for callback in filter(None, (tracker, reporter)):
@@ -238,6 +240,12 @@ def _train_stage(
             next_step="Compare it on the Compare tab before you use it.",
         ))  # fmt: skip
         return None
+
+
+def _samples(plan: TrainingPlan, parts: TrainerParts) -> Samples | None:
+    training, held_out = split_rows(plan)
+    dataset = plan.held_out.dataset if held_out and plan.held_out.dataset else plan.dataset
+    return samples_of(plan, parts.recipe, parts.tokenizer, held_out or training, dataset)
 
 
 def _go(trainer: Trainer, reporter: Reporter, begins_at: Checkpoint | None) -> None:

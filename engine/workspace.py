@@ -69,8 +69,10 @@ from engine.results.inquiry import Found, Inquiry, answers_known
 from engine.results.listening import Listening
 from engine.results.measurements import AnsweredRow, MeasuredArm, MeasureProgress
 from engine.results.prompts import PromptSettings
+from engine.results.run_comparison import Difference, RunComparison
 from engine.results.watching import SeriesDelta, Watching
 from engine.training.comparing import ComparedTechnique, TrainableShare
+from engine.training.curves import Block
 from engine.training.metrics import summary
 from engine.training.planner import PlanChoices, Planner
 from engine.training.queue import Queue
@@ -94,11 +96,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS",
-    "Advice", "AnsweredRow", "Answers", "ArmScore", "Benefit", "Cancelled", "Change", "Check", "Choice", "ColumnFacts",
-    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "EndQuestion", "Example", "Fit", "Found",
+    "Advice", "AnsweredRow", "Answers", "ArmScore", "Benefit", "Block", "Cancelled", "Change", "Check", "Choice", "ColumnFacts",
+    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "EndQuestion", "Example", "Fit", "Found",
     "GenerationSettings", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook", "Listening",
     "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "PlanChoices", "Preview", "Problem", "Progress",
-    "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "SeriesDelta", "Severity", "Side", "Split", "Stage",
+    "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "RunComparison", "SeriesDelta", "Severity", "Side", "Split", "Stage",
     "Step", "Target", "TechniqueChoice", "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray", "answers_known",
     "benefits", "checked_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of",
     "moving_parts", "stages_of_plan", "target_of",

@@ -1,22 +1,25 @@
 """The live view of a run: state, progress, figures and charts that pull what is new from the store with a cursor.
 
 The page keeps the cursor, so a reload or a second browser simply starts at 0, and closing the page changes nothing.
-Nothing is pulled while the view is hidden. The drawing is done by `assets/theme/live_chart.js` with the plotly.js that
-the plotly package carries, served from this machine.
+Nothing is pulled while the view is hidden. The drawing is done by `assets/theme/live_chart.js` and the `run_*.js` beside it, with
+the plotly.js that the plotly package carries, served from this machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import gradio as gr
 
-from ui.charts import CHARTS, Chart
-from ui.markup import explains, term, text
+from ui.chart_panels import controls, small_charts
+from ui.charts import CHARTS
+from ui.markup import term, text
+from ui.overlay import overlay_picker, overlay_tables
 from ui.run_reading import Reading
+from ui.samples_view import samples_panel
 from ui.words import UNKNOWN
 
 
@@ -95,17 +98,17 @@ def plotly_script() -> Path:
     return Path(spec.origin).parent / "package_data" / "plotly.min.js"
 
 
-def live_run(source: Callable[[object], Mapping[str, object]], *, elem_id: str) -> gr.HTML:
+def live_run(functions: Sequence[Callable[[object], object]], *, elem_id: str) -> gr.HTML:
     """Return the live view. Its value is the id of the run that is watched; empty shows nothing.
 
     Args:
-        source: Answers `{"run": id, "after": cursor}` with what is new; called by the page, so it only reads.
+        functions: What the page asks, by their names (`ui.run_answers.page_functions`); they only read.
         elem_id: Its name for style sheet and tests.
     """
     gr.set_static_paths([plotly_script()])
     return gr.HTML(
         "", elem_id=elem_id, padding=False, apply_default_css=False, html_template=skeleton(),
-        js_on_load="luthier.liveRun(element, props, server, watch);", server_functions=[source],
+        js_on_load="luthier.liveRun(element, props, server, watch);", server_functions=list(functions),
         plotly=f"gradio_api/file={plotly_script().as_posix()}", charts=[chart.to_json() for chart in CHARTS],
     )  # fmt: skip
 
@@ -121,13 +124,14 @@ def skeleton() -> str:
         '<div class="run-line"><p class="run-says" data-slot="says"></p><button type="button" '
         'class="button primary" data-open="compare" data-when="comparable" hidden>Compare</button></div><div class="run-warnings" data-list="warnings" hidden>'
         '<ul class="findings" aria-label="Said while it ran"></ul></div></section>'
+        '<section class="card run-findings" aria-labelledby="findings-title" hidden><h2 id="findings-title">What the curves say</h2>'
+        '<p class="help" data-slot="no-findings"></p><ul class="findings"></ul></section>'
         f'<dl class="stats live-stats" aria-label="Figures of the run">{"".join(map(_cell, FIGURES))}</dl>'
         '<section class="card run-proof" data-list="proof" hidden><header class="card-head"><h2>Was it real? '
         '<span class="muted">the result, loaded again from disk and compared</span></h2></header>'
         '<ul class="findings"></ul></section>'
-        f'<div class="run-main"><div class="charts-main"></div>{_confusion()}</div>'
-        '<details class="charts-more" open hidden><summary>More curves <span class="muted">zoom in one and all follow</span></summary>'
-        f'<div class="charts-grid">{"".join(map(_panel, CHARTS))}</div></details></div>'
+        f'{controls()}{overlay_picker()}<div class="run-main"><div class="charts-main"></div>{_confusion()}</div>'
+        f"{samples_panel()}{overlay_tables()}{small_charts()}</div>"
     )
 
 
@@ -150,17 +154,4 @@ def _confusion() -> str:
         '<p class="help">Each line is one true label, and its cells count what the model said for it. All on the diagonal is '
         'perfect.</p><p class="confused" data-slot="confusion-confused"></p><div class="confusion-scroll" tabindex="0" role="region" '
         'aria-label="Confusion matrix of the held-out rows"></div></section>'
-    )
-
-
-def _panel(chart: Chart) -> str:
-    names = "".join(
-        f'<span class="legend legend-{series.tone} legend-{series.style}" data-of="{series.key}" hidden>{text(series.title)}</span>'
-        for series in chart.series
-    )
-    return (
-        f'<section class="card chart" hidden><header class="card-head"><div class="titled"><h2>{text(chart.title)}'
-        f' <span class="muted">{text(chart.unit)}</span></h2>{explains(chart.key, chart.title)}</div><span class="legends">{names}</span></header>'
-        f'<p class="help">{text(chart.meaning)}</p><div class="plot" data-chart="{chart.key}" role="img" '
-        f'aria-label="{text(chart.title)}: no points yet" data-points="0"></div></section>'
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import gradio as gr
@@ -19,6 +18,7 @@ from ui.live_chart import live_run
 from ui.markup import mistake
 from ui.panel import QUIET, TOKENIZING, panel, picked
 from ui.rewarding import choices_after_reward_model, offers_rewarding
+from ui.run_answers import page_functions
 from ui.session import Session, choices_of, planned, reason_against_start, run_on_view
 from ui.the_way import is_comparable
 
@@ -42,9 +42,6 @@ def build(workspace: Workspace, session: Session) -> None:
 
 
 def _layout(workspace: Workspace) -> Parts:
-    def source(asked: object) -> Mapping[str, object]:
-        return answer(workspace, asked)
-
     with gr.Row(elem_id="train-layout", equal_height=False):
         with gr.Column(elem_id="train-main", min_width=480):
             with gr.Row(elem_id="train-tools", equal_height=False):
@@ -54,26 +51,10 @@ def _layout(workspace: Workspace) -> Parts:
                 stop = gr.Button("Stop", elem_id="stop", scale=0, min_width=84, interactive=False)
                 about = panel(elem_id="about-to-run")
             outcome = panel(views.nothing_chosen(), elem_id="outcome")
-            live = live_run(source, elem_id="live")
+            live = live_run(page_functions(workspace), elem_id="live")
         with gr.Column(elem_id="train-runs", min_width=260):
             runs = panel(views.runs_panel([], None, {}, 0.0), elem_id="runs")
     return Parts(start, stop, about, outcome, live, runs)
-
-
-def answer(workspace: Workspace, asked: object) -> Mapping[str, object]:
-    """Return what is new of a run for the page, or an empty answer when there is no such run.
-
-    Args:
-        workspace: The engine.
-        asked: `{"run": id, "after": cursor}` as the page sent it; nothing in it is trusted.
-    """
-    ident, after = (asked.get("run"), asked.get("after", 0)) if isinstance(asked, dict) else (None, 0)
-    if not isinstance(ident, str) or isinstance(after, bool) or not isinstance(after, int) or after < 0:
-        return {}
-    try:
-        return views.live_answer(workspace.run(ident), workspace.series(ident, after))
-    except TuningError:
-        return {}
 
 
 def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:

@@ -12,10 +12,11 @@ from ui.live_chart import figures_for
 from ui.markup import empty, opens, text
 from ui.proof_view import memory_shown, proof_shown, warnings_shown
 from ui.run_reading import FINISHED_SAYS, main_chart, readings_of, stages_shown
+from ui.samples_view import samples_shown
 from ui.the_way import is_comparable
 
 if TYPE_CHECKING:
-    from engine.workspace import SeriesDelta
+    from engine.workspace import Block, SeriesDelta
 
 MOST_RUNS = 100
 
@@ -115,7 +116,7 @@ def rewards_next(run: Run) -> str:
     )
 
 
-def live_answer(run: Run, delta: SeriesDelta) -> Mapping[str, object]:
+def live_answer(run: Run, delta: SeriesDelta, title: str = "") -> Mapping[str, object]:
     """Return what the page shows of a run, from what is new in its series; figures arrive as text that is ready to show."""
     readings = readings_of(run)
     proof = proof_shown(delta.proved, readings[-1]) if delta.proved else []
@@ -123,6 +124,7 @@ def live_answer(run: Run, delta: SeriesDelta) -> Mapping[str, object]:
         proof.append(memory_shown(run, delta.peak_memory_bytes))
     return {
         "run": run.id,
+        "title": title or run.plan.dataset.name,
         "cursor": delta.cursor,
         "reset": delta.reset,
         "over": not run.status.is_active,
@@ -132,7 +134,12 @@ def live_answer(run: Run, delta: SeriesDelta) -> Mapping[str, object]:
         "steps": delta.steps,
         "progress": delta.step / delta.steps if delta.steps else 0.0,
         "words": _figures(run, delta, FINISHED_SAYS.get(readings[-1], words.RUN_EXPLAINED[RunStatus.FINISHED])),
-        "points": {key: [list(point) for point in points] for key, points in delta.points.items()},
+        "blocks": blocks_shown(delta.blocks),
+        "thinned": delta.thinned,
+        "levels": {"predicted_memory": run.plan.estimate.memory_total_bytes},
+        "samples": samples_shown(delta.samples),
+        "findings": [],
+        "bands": {},
         "main": main_chart(readings),
         "figures": figures_for(readings),
         "stages": stages_shown(run),
@@ -140,6 +147,11 @@ def live_answer(run: Run, delta: SeriesDelta) -> Mapping[str, object]:
         "proof": proof,
         "confusion": confusion_table(delta.look) if delta.look else None,
     }
+
+
+def blocks_shown(blocks: Sequence[Block]) -> list[dict[str, object]]:
+    """Return points as the page takes them: curves with the same steps share them, and a gap is null."""
+    return [{"steps": block.steps, "columns": block.columns} for block in blocks]
 
 
 def _figures(run: Run, delta: SeriesDelta, finished_says: str) -> dict[str, str]:
@@ -160,6 +172,7 @@ def _figures(run: Run, delta: SeriesDelta, finished_says: str) -> dict[str, str]
         figures["memory"] = words.bytes_text(delta.memory_bytes)
     if delta.elapsed_seconds is not None:
         figures["elapsed"] = words.seconds_text(delta.elapsed_seconds)
-    if held_out := delta.points.get("eval_loss", []):
-        figures["held_out"] = words.loss_text(held_out[-1][1])
+    held_out = [block.columns["eval_loss"][-1] for block in delta.blocks if "eval_loss" in block.columns]
+    if held_out and held_out[-1] is not None:
+        figures["held_out"] = words.loss_text(held_out[-1])
     return figures

@@ -13,10 +13,10 @@ from ui import guard, tab_train
 from ui.choices import Choices
 from ui.data_sources import arrived_example, with_arrived
 from ui.panel import picked
+from ui.run_answers import answer
 from ui.session import restored, to_remember
 from ui.shell import TABS, build_app, launch_options
 from ui.tab_technique import cost_of
-from ui.tab_train import answer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +36,9 @@ def test_the_pages_functions_only_read(workspace: Workspace) -> None:
     # They bypass the queue and accept posts of foreign text/plain, so what they can do is small and known.
     app = build_app(workspace)
     names = {name for block in app.blocks.values() for name in getattr(block, "server_fns", [])}
-    assert {function.__name__ for function in names} == {"source", "pulse"}
+    assert {function.__name__ for function in names} == {
+        "source", "detail", "table", "others", "compared", "pulse",
+    }  # fmt: skip
 
 
 def test_building_the_window_writes_no_file_beside_the_source(workspace: Workspace) -> None:

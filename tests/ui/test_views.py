@@ -169,7 +169,7 @@ def test_the_page_gets_figures_that_are_new_and_keeps_the_others() -> None:
     first = SeriesDelta(5, False, (Block([1], {"loss": [2.0]}),), "running", 3, 30, 9.0, 120.0, 10**6, 4.0)
     answer = train_views.live_answer(RUN, first)
     assert answer["words"]["left"] == "9 s"
-    assert answer["points"] == {"loss": [[1, 2.0]]}
+    assert answer["blocks"] == [{"steps": [1], "columns": {"loss": [2.0]}}]
     nothing_new = train_views.live_answer(RUN, SeriesDelta(5, False, (), "running", 3, 30))
     assert not {"left", "speed", "memory", "elapsed"} & set(nothing_new["words"])
 

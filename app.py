@@ -122,7 +122,10 @@ def _announce(server: object, address: str, workspace: Workspace, open_browser: 
         print("Caution: anyone who reaches this address can use this window; there is no password.", flush=True)
     if open_browser:
         webbrowser.open(address)
+    if workspace.rebuilt:
+        print(workspace.rebuilt, flush=True)
     workspace.warm_up()
+    workspace.keeping.adopt()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -112,10 +112,13 @@ training/
   utilisation.py      how much of the device's computing time is in use
   trackers.py         other tools that can be told the same figures
   vital_signs.py      whether a run is still worth going on with
+  environment.py      versions and machine a run was trained with
   reporter.py         the trainer's callback: events, saves, Stop
   runner.py           the one function that trains
   probe.py            one step of a plan, to see what it really takes
   queue.py            the one training thread of a process
+  disk_use.py         how much room a workspace takes, and what of it can go
+  keeping.py          the room for the order, names and files of runs
 results/
   hosted_formats.py   rows as the JSON of hosted providers, and what they must keep to
   hosted_providers.py the hosted providers, their formats and limits, dated

@@ -3,6 +3,7 @@
 A workspace is a folder that holds everything a person makes:
 
     luthier.sqlite3      runs and their events (WAL)
+    reserve              a megabyte that is given up on a full disk, so that how a run ended can be written down
     accelerator.lock     the OS lock that its holder's death frees
     data/<fingerprint>/  datasets that were read, as clean Parquet
     models/<name>/       models that were downloaded
@@ -73,6 +74,8 @@ from engine.results.run_comparison import Difference, RunComparison
 from engine.results.watching import SeriesDelta, Watching
 from engine.training.comparing import ComparedTechnique, TrainableShare
 from engine.training.curves import Block
+from engine.training.disk_use import DiskUse
+from engine.training.keeping import Keeping
 from engine.training.metrics import summary
 from engine.training.planner import PlanChoices, Planner
 from engine.training.queue import Queue
@@ -97,7 +100,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS",
     "Advice", "AnsweredRow", "Answers", "ArmScore", "Benefit", "Block", "Cancelled", "Change", "Check", "Choice", "ColumnFacts",
-    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "EndQuestion", "Example", "Fit", "Found",
+    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "Fit", "Found",
     "GenerationSettings", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook", "Listening",
     "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "PlanChoices", "Preview", "Problem", "Progress",
     "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "RunComparison", "SeriesDelta", "Severity", "Side", "Split", "Stage",
@@ -116,6 +119,7 @@ class Workspace:
         data: The datasets, the room with a name of its own.
         listening: What base and tuned models answer.
         advice: Whether to fine-tune at all, measured.
+        keeping: The order, the names and the room of runs.
         watching: What a page that watches runs asks for.
         rebuilt: A sentence when the database had to be made anew from the folders of the runs; empty otherwise.
     """
@@ -129,6 +133,7 @@ class Workspace:
         self._accelerator = Accelerator(directory / "accelerator.lock")
         owner = f"{this_process()}#{secrets.token_hex(4)}"
         self._queue = Queue(self._store, self._accelerator, directory / "runs", owner)
+        self.keeping = Keeping(self._store, self._queue, directory)
         self._catalog = Catalog(ASSETS / "starter", directory / "models")
         self.data = Library(directory / "data", self._load_examples(), self._loaded_tokenizer)
         self._planner = Planner(self._catalog, self.data, self._store, directory)
@@ -139,7 +144,7 @@ class Workspace:
         self.advice = AdviceRoom(
             self._catalog, self.data, self._planner, self._store, directory, self.listening, self._loaded_tokenizer
         )
-        self._store.interrupt_orphans(accelerator_is_free=self._accelerator.holder() is None)
+        self._queue.mark_interrupted()
 
     @classmethod
     def open(cls, directory: Path | None = None) -> Workspace:
@@ -278,6 +283,11 @@ class Workspace:
         """Return the cheapest change after which the choices fit into memory; None when they do, or when none is enough."""
         self._libraries.wait()
         return self._planner.cheapest_change(choices)
+
+    def ways_out(self, choices: PlanChoices) -> list[Change]:
+        """Return up to three changes after which the choices need less memory, the cheapest first."""
+        self._libraries.wait()
+        return self._planner.ways_out(choices)
 
     def probe(self, plan: TrainingPlan) -> ProbeResult:
         """Make one step of the plan on its longest rows, and return what it took; see `engine.training.probe`."""

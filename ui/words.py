@@ -26,12 +26,12 @@ RUN_IN_WORDS: Mapping[RunStatus, str] = {
 """A run's status as one or two words."""
 
 RUN_EXPLAINED: Mapping[RunStatus, str] = {
-    RunStatus.QUEUED: "Another run or a chat holds the processor; this run starts by itself when that ends.",
+    RunStatus.QUEUED: "Other runs or a chat come first; this run starts by itself when it is its turn.",
     RunStatus.RUNNING: "You can close this window: training goes on, and the whole curve is here when you come back.",
-    RunStatus.PAUSED: "The run gave the processor back and can go on later.",
+    RunStatus.PAUSED: "What was learnt is saved, and the processor is free. Resume goes on as if there had been no pause.",
     RunStatus.STOPPING: "The step in progress ends first, then what was learnt is saved.",
-    RunStatus.STOPPED: "You stopped it. What was learnt until then is saved and can be compared.",
-    RunStatus.INTERRUPTED: "The program that trained went away before the end. Start again to train anew.",
+    RunStatus.STOPPED: "You stopped it. What was learnt until then is saved and can be compared; Resume goes on from there.",
+    RunStatus.INTERRUPTED: "The program that trained went away before the end. Resume goes on from the last checkpoint.",
     RunStatus.FAILED: "The run ended with an error.",
     RunStatus.FINISHED: "All steps are done. Ask the model and its tuned self the same question, side by side.",
 }

@@ -90,6 +90,35 @@ def cheapest_change(
     return None
 
 
+def ways_out(
+    technique: Technique,
+    values: Mapping[str, Value],
+    needed_bytes: int,
+    estimate: Callable[[Change], int | None],
+    smaller_models: Sequence[PretrainedModel] = (),
+    most: int = 3,
+) -> list[Change]:
+    """Return single changes after which less memory is needed than now, of different kinds, from the cheapest to the dearest.
+
+    Args:
+        technique: What ran out of memory.
+        values: All settings of its plan.
+        needed_bytes: What it was foreseen to need.
+        estimate: Says what a run needs after a change, or None when the change is impossible.
+        smaller_models: Those that may be chosen instead, the largest first.
+        most: How many are enough.
+    """
+    found: dict[tuple[str, ...], Change] = {}
+    for change in _changes(technique, values, smaller_models):
+        kind = ("model",) if change.model else (change.technique, *change.settings)
+        needed = None if kind in found else estimate(change)
+        if needed is not None and needed < needed_bytes:
+            found[kind] = replace(change, sentence=f"{change.sentence}: {_gigabytes(needed)} instead of {_gigabytes(needed_bytes)}")
+        if len(found) == most:
+            break
+    return list(found.values())
+
+
 def _changes(
     technique: Technique, values: Mapping[str, Value], smaller_models: Sequence[PretrainedModel]
 ) -> Iterator[Change]:

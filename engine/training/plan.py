@@ -20,7 +20,7 @@ from engine.guide.setting_values import checked_value
 from engine.guide.techniques import method_of, setting_keys, technique_of
 from engine.models.adapters import HEADED, peft_config, trainable_parameters
 from engine.models.duration import Work, estimate_seconds
-from engine.models.fit import Change, cheapest_change
+from engine.models.fit import Change, cheapest_change, ways_out
 from engine.models.hardware import Hardware
 from engine.models.memory import estimate_memory
 from engine.training.stages import Stage, stages_of
@@ -141,6 +141,17 @@ def lighter_choice(request: PlanRequest, found: PricedChoices) -> Change | None:
         request.technique,
         found.values,
         limit,
+        lambda change: _bytes_after(change, request, found),
+        request.smaller_models,
+    )
+
+
+def ways_to_less_memory(request: PlanRequest, found: PricedChoices) -> list[Change]:
+    """Return up to three changes of different kinds after which these choices need less memory."""
+    return ways_out(
+        request.technique,
+        found.values,
+        found.estimate.memory_total_bytes,
         lambda change: _bytes_after(change, request, found),
         request.smaller_models,
     )

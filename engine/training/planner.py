@@ -216,23 +216,35 @@ class Planner:
         """
         from engine.training.plan import make_plan
 
-        return make_plan(self._request(choices))
+        return make_plan(self.request(choices))
 
     def fit(self, choices: PlanChoices) -> Fit:
         """Say whether the choices of a plan fit into memory; asked as `plan` is, and raises as it does, but not for memory."""
         from engine.training.plan import priced
 
-        request = self._request(choices)
+        request = self.request(choices)
         return fit_of(priced(request).estimate.memory_total_bytes, request.hardware)
 
     def cheapest_change(self, choices: PlanChoices) -> Change | None:
         """Return the cheapest change after which the choices of a plan fit; None when they do, or when none is enough."""
         from engine.training.plan import lighter_choice, priced
 
-        request = self._request(choices)
+        request = self.request(choices)
         return lighter_choice(request, priced(request))
 
-    def _request(self, choices: PlanChoices) -> PlanRequest:
+    def ways_out(self, choices: PlanChoices) -> list[Change]:
+        """Return up to three changes after which the choices of a plan need less memory, the cheapest first."""
+        from engine.training.plan import priced, ways_to_less_memory
+
+        request = self.request(choices)
+        return ways_to_less_memory(request, priced(request))
+
+    def request(self, choices: PlanChoices) -> PlanRequest:
+        """Return the choices with all that is known of them, ready to be planned.
+
+        Raises:
+            PlanError: When they make no sense whatever the rows are.
+        """
         from engine.models.hardware import detect_hardware
         from engine.training.plan import PlanRequest
 

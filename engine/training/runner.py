@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -27,6 +28,7 @@ from engine.models.hardware import memory_used_bytes
 from engine.models.loading import LOAD_LOCK, freeze_layers, load_tokenizer
 from engine.models.tuned import REWARD_OUTPUT, Recipe, recipe_of
 from engine.training import checkpoints
+from engine.training.environment import write_environment
 from engine.training.proof import Proof, fingerprint, observe, prove
 from engine.training.reporter import EvaluationHalted, Habits, Reporter
 from engine.training.resuming import read_progress
@@ -54,6 +56,9 @@ MEMORY_WORDS = ("not enough memory", "can't allocate memory", "out of memory", "
 
 DISK_WORDS = ("No space left", "unexpected pos", "I/O error", "disk is full", "Disk quota")
 """What torch, safetensors and SQLite say when the disk is full."""
+
+UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""What the system says of a folder that may not be written."""
 
 
 def train(
@@ -278,6 +283,7 @@ def _keep_reward_model(trainer: Trainer, run: Run, step: int) -> None:
 def _prepare_folder(plan: TrainingPlan, run: Run) -> None:
     checkpoints.clear_leftovers(run.directory)
     checkpoints.temporary_directory(run.directory).mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_environment(run.directory)
     if not (run.directory / "plan.json").exists():
         (run.directory / "plan.json").write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
 
@@ -361,11 +367,19 @@ def sentence_of(error: BaseException, plan: TrainingPlan, run: Run) -> RunError 
             next_step=f"Halve the batch size ({plan.hyperparameters['per_device_train_batch_size']}) and double the accumulated "
             "batches; or lower the longest row; or turn on 'Recompute to save memory'; or choose a smaller model.",
         )  # fmt: skip
-    if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or any(
-        w in said for w in DISK_WORDS
-    ):
+    if isinstance(error, OSError) and error.errno in UNWRITABLE and _lies_in(error.filename, run.directory):
+        return DiskFull(
+            "the folder of the run cannot be written", where=str(run.directory), found=error.strerror or said,
+            next_step="See that it can be written, then resume; checkpoints kept before are whole.",
+        )  # fmt: skip
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if is_full or any(word in said for word in DISK_WORDS):
         return DiskFull(
             "the disk is full", where=str(run.directory), found=said.splitlines()[0][:200] if said else "",
             next_step="Free some space, or delete old runs, then resume; checkpoints kept before are whole.",
         )  # fmt: skip
     return None
+
+
+def _lies_in(name: object, directory: Path) -> bool:
+    return isinstance(name, str) and directory in Path(name).parents

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
 
@@ -62,7 +62,8 @@ class Accelerator:
             self._write_holder(holder)
             yield
         finally:
-            self._holder_path.unlink(missing_ok=True)
+            with suppress(OSError):  # a disk that became read-only shall not keep the lock
+                self._holder_path.unlink(missing_ok=True)
             lock.release()
             self._threads.release()
 
@@ -113,5 +114,9 @@ class Accelerator:
     def _write_holder(self, holder: str) -> None:
         note = {"holder": holder, "process": this_process()}
         beside = self._holder_path.with_name(f"{self._holder_path.name}.{os.getpid()}")
-        beside.write_text(json.dumps(note), encoding="utf-8")
-        beside.replace(self._holder_path)
+        try:
+            beside.write_text(json.dumps(note), encoding="utf-8")
+            beside.replace(self._holder_path)
+        except OSError:  # a full disk: the lock holds without the name that people read
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)

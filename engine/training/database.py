@@ -13,17 +13,22 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from engine.errors import DamagedDatabase, RunError
+from engine.errors import DamagedDatabase, DiskFull, RunError
 
 BUSY_TIMEOUT_SECONDS = 30.0
 """How long a statement waits for another process's write; ours take milliseconds, a stalled disk takes seconds."""
 
 MOST_BYTES_CHECKED = 64 * 2**20
-"""A larger file is not read through whenever it is opened: that would keep a command waiting for seconds."""
+"""A larger file is not read through whenever it is opened, unless damage was met in it: that would keep a command waiting for seconds."""
+
+SUSPECT = "-suspect"
+"""Ending of the file that says so."""
+
+DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -79,7 +84,7 @@ class Database:
             DamagedDatabase: When the file is no database, or is not whole.
             RunError: When it cannot be opened, or is one of a newer Luthier.
         """
-        self._path = path
+        self._path, self._suspect = path, path.with_name(path.name + SUSPECT)
         self._local = threading.local()
         self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -96,6 +101,9 @@ class Database:
         except sqlite3.DatabaseError as error:
             self.close()
             raise damaged(path, error) from error
+        except RunError:
+            self.close()
+            raise
 
     def connection(self) -> sqlite3.Connection:
         """Return this thread's connection.
@@ -110,17 +118,33 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write everything of the block, or nothing."""
-        connection = self.connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            # A full disk ends a transaction by itself.
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        """Write everything of the block, or nothing.
+
+        Raises:
+            DiskFull: When it cannot be written.
+            DamagedDatabase: When the file turns out not to be whole.
+        """
+        with self._in_sentences():
+            connection = self.connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                # A full disk ends a transaction by itself.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def read(self, statement: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """Return the rows that a statement finds.
+
+        Raises:
+            DiskFull: When the file cannot be read now.
+            DamagedDatabase: When it turns out not to be whole.
+        """
+        with self._in_sentences():
+            return self.connection().execute(statement, values).fetchall()
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -147,11 +171,30 @@ class Database:
         self._local.connection = connection
         return connection
 
+    @contextmanager
+    def _in_sentences(self) -> Iterator[None]:
+        """Turn what SQLite says of a full disk or of a damaged file into a sentence; the next one who opens it looks closer."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise _unwritable(self._path, error) from error
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF not in DAMAGE_CODES:
+                raise
+            with suppress(OSError):
+                self._suspect.touch()
+            raise damaged(self._path, error) from error
+
     def _check(self) -> None:
-        if self._path.exists() and self._path.stat().st_size <= MOST_BYTES_CHECKED:
-            said = self.connection().execute("PRAGMA quick_check(1)").fetchone()[0]
+        if not self._path.exists():
+            return
+        is_suspect = self._suspect.exists()
+        if is_suspect or self._path.stat().st_size <= MOST_BYTES_CHECKED:
+            check = "integrity_check" if is_suspect else "quick_check"
+            said = self.connection().execute(f"PRAGMA {check}(1)").fetchone()[0]
             if said != "ok":
                 raise sqlite3.DatabaseError(said)
+            self._suspect.unlink(missing_ok=True)
 
     def _migrate(self) -> None:
         if self._version() == len(MIGRATIONS):
@@ -180,10 +223,17 @@ def damaged(path: Path, error: sqlite3.DatabaseError) -> DamagedDatabase:
     )  # fmt: skip
 
 
+def _unwritable(path: Path, error: sqlite3.OperationalError) -> DiskFull:
+    return DiskFull(
+        "the database of runs cannot be written", where=str(path), found=str(error),
+        next_step="See that the disk has room, that the file can be written, and that nobody holds it.",
+    )  # fmt: skip
+
+
 def set_aside(path: Path, name: str) -> Path:
     """Move a damaged database away with the journals beside it, which must never meet another one; return where it lies now."""
     aside = path.with_name(f"{path.name}.{name}")
-    for ending in ("", "-wal", "-shm"):
+    for ending in ("", "-wal", "-shm", SUSPECT):
         part = path.with_name(path.name + ending)
         if part.exists():
             part.replace(aside.with_name(aside.name + ending))

@@ -7,16 +7,18 @@ run is taken. This is where `except Exception` stands: whatever goes wrong in a 
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import threading
 import time
 import traceback
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from engine.errors import DiskFull, RunError, TuningError
+from engine.errors import DamagedDatabase, DiskFull, RunError, TuningError
 from engine.events import RunEvent, RunFailed, RunInterrupted, RunPaused
 from engine.models.accelerator import Accelerator
-from engine.training.run_folder import append_event, write_identity
+from engine.training.reserve import Reserve
+from engine.training.run_folder import DOOMED, EventLog, write_identity
 from engine.training.store import Store
 from engine.types import Run, RunStatus, TrainingPlan, Wish
 
@@ -28,9 +30,6 @@ CLOSE_SECONDS = 60.0
 
 FULL_DISK_SECONDS = 2.0
 """How often it is tried to write down how a run ended while the disk is full."""
-
-DOOMED = "tmp."
-"""What the name of a folder begins with that is being deleted."""
 
 TRACE_FILE = "error.txt"
 """Beside a run's checkpoints: the trace of a bug, which no person should have to read on the screen."""
@@ -53,6 +52,7 @@ class Queue:
         """Start nothing: the thread is made when the first run is submitted."""
         self._store, self._accelerator = store, accelerator
         self._runs_directory, self._owner, self._threads = runs_directory, owner, threads
+        self._reserve = Reserve(runs_directory.with_name("reserve"))
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._wishes: dict[str, Wish | None] = {}  # of the runs that this process trains now
@@ -65,7 +65,7 @@ class Queue:
             run = self._store.create_run(
                 plan, directory=self._runs_directory, name=name, owner=self._owner, unless_active=True, series=series
             )
-            write_identity(run)
+            self._give_folder(run)
             self._store.adopt_orphans(
                 self._owner, self._accelerator.holder() is None
             )  # the same plan of a window that is gone
@@ -105,7 +105,7 @@ class Queue:
                 plan, directory=self._runs_directory, name=name, owner=self._owner, in_queue=False
             )
             self._wishes[run.id] = None
-        write_identity(run)
+        self._give_folder(run)
         self._train(run, threads=None)
         return self._store.run(run.id)
 
@@ -130,10 +130,21 @@ class Queue:
         Raises:
             UsageError: When there is none of that id.
         """
-        asked = self._store.ask(run, wish)
         if run in self._wishes and (wish is Wish.STOP or self._wishes[run] is None):
-            self._wishes[run] = wish
+            self._wishes[run] = wish  # first: a full disk shall not keep it from being heard
+        asked = self._store.ask(run, wish)
+        if not asked.status.is_active:  # it waited, and has ended by this; one that trains writes its log itself
+            self._keep_log(asked)
         return asked
+
+    def mark_interrupted(self) -> list[str]:
+        """Mark what trained in a process that is gone as interrupted, and return the ids; on a full disk it stays as it is."""
+        with suppress(DiskFull):
+            interrupted = self._store.interrupt_orphans(self._accelerator.holder() is None)
+            for run in interrupted:
+                self._keep_log(self._store.run(run))
+            return interrupted
+        return []
 
     def delete(self, run: str) -> Run:
         """Delete a run that is not active, with its folder, and return what it was.
@@ -192,16 +203,21 @@ class Queue:
         self._changed.notify_all()
 
     def _work(self) -> None:
-        while True:
-            with self._changed:
+        # Of a database that is damaged every question of a screen tells; the next start makes it anew from the folders.
+        with suppress(DamagedDatabase):
+            while run := self._await_next():
+                self._train(run, threads=self._threads)
+
+    def _await_next(self) -> Run | None:
+        with self._changed:
+            run = self._next()
+            while run is None and not self._closed:
+                self._changed.wait()
                 run = self._next()
-                while run is None and not self._closed:
-                    self._changed.wait()
-                    run = self._next()
-                if self._closed or run is None:
-                    return
-                self._wishes[run.id] = None
-            self._train(run, threads=self._threads)
+            if self._closed or run is None:
+                return None
+            self._wishes[run.id] = None
+            return run
 
     def _next(self) -> Run | None:
         if self._closed or self._store.queue_is_held():
@@ -209,19 +225,17 @@ class Queue:
         return next((run for run in self._store.queued(self._owner) if run.id not in self._wishes), None)
 
     def _train(self, run: Run, threads: int | None) -> None:
-        last_step = run.step
+        last_step, log = run.step, EventLog(run.directory)
+        self._reserve.keep()
 
         def emit(event: RunEvent) -> None:
             nonlocal last_step
-            try:
-                numbered = self._store.append(event)
-                append_event(run.directory, numbered)
-            except (sqlite3.OperationalError, OSError) as error:
-                raise DiskFull(
-                    "what the run said could not be written down", where=str(run.directory), found=str(error),
-                    next_step="See that the disk has room and that the folder can be written, then resume.",
-                ) from error  # fmt: skip
+            numbered = self._store.append(event)
             last_step = numbered.payload().get("step", last_step)  # type: ignore[assignment]
+            try:
+                log.catch_up(partial(self._store.events, run.id))
+            except OSError as error:
+                raise _no_folder(run, "what the run said could not be written down", error) from error
 
         try:
             # Brings torch, transformers and trl: seconds, and only for who trains.
@@ -233,8 +247,7 @@ class Queue:
                     goes_on=self._began(run), threads=threads,
                 )  # fmt: skip
         except DiskFull as full:
-            reason = f"Paused, because {full.what}: {full.found}."
-            self._settle(RunPaused(run=run.id, step=last_step, reason=reason, next_step=full.next_step))
+            self._settle(_paused(run, last_step, full))
         except TuningError as error:
             self._settle(RunFailed(run=run.id, step=last_step, error=error.to_json()))
         except Exception as error:
@@ -249,26 +262,68 @@ class Queue:
         return bool(self._store.events(run.id, limit=1))
 
     def _settle(self, event: RunEvent) -> None:
-        """Write down how a run ended; while the disk is full, again and again, since nobody else would."""
+        """Write down how a run ended. On a full disk the training thread tries again and again, since nobody else would.
+
+        Raises:
+            DiskFull: In any other thread, where somebody waits for an answer; the next process finds the run interrupted.
+        """
         while True:
             try:
-                append_event(self._store.run(event.run).directory, self._store.append(event))
-                return
-            except (sqlite3.OperationalError, OSError):
+                self._store.append(event)
+                break
+            except DiskFull:
+                if self._reserve.give_up():
+                    continue
+                if threading.current_thread() is not self._thread:
+                    raise
                 if self._closed:
                     return
                 time.sleep(FULL_DISK_SECONDS)
+        self._keep_log(self._store.run(event.run))
+
+    def _keep_log(self, run: Run) -> None:
+        """Bring the log in the run's folder up to the store, as far as the disk allows: the next one who writes tries again."""
+        with suppress(OSError):
+            EventLog(run.directory).catch_up(partial(self._store.events, run.id))
+
+    def _give_folder(self, run: Run) -> None:
+        """Write down who a run is; one that cannot have a folder waits until a person has made room.
+
+        Raises:
+            DiskFull: When the folder cannot be made or written.
+        """
+        try:
+            write_identity(run)
+        except OSError as error:
+            full = _no_folder(run, "the folder of the run cannot be written", error)
+            self._wishes.pop(run.id, None)
+            self._settle(_paused(run, run.step, full))
+            raise full from error
 
     def _bug(self, run: Run, error: Exception) -> dict[str, str]:
-        """Keep the trace in the run's folder and return what the screen may say."""
-        run.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Keep the trace in the run's folder, as far as it can be written, and return what the screen may say."""
         trace = run.directory / TRACE_FILE
-        trace.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        with suppress(OSError):
+            run.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            trace.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         return {
             "kind": "bug", "what": "Luthier made a mistake, not you", "where": "",
             "found": f"{type(error).__name__}: {error}".splitlines()[0][:300], "expected": "",
             "next_step": f"The trace is in {trace}; please report it.",
         }  # fmt: skip
+
+
+def _no_folder(run: Run, what: str, error: OSError) -> DiskFull:
+    return DiskFull(
+        what, where=str(run.directory), found=error.strerror or str(error),
+        next_step="See that the disk has room and that the folder can be written, then resume.",
+    )  # fmt: skip
+
+
+def _paused(run: Run, step: int, full: DiskFull) -> RunPaused:
+    return RunPaused(
+        run=run.id, step=step, reason=f"Paused, because {full.what}: {full.found}.", next_step=full.next_step
+    )
 
 
 class _Asked:

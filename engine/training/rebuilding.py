@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
 
-from engine.errors import DamagedDatabase
+from engine.errors import DamagedDatabase, DiskFull
 from engine.training.database import set_aside
-from engine.training.run_folder import run_of
+from engine.training.run_folder import DOOMED, run_of
 from engine.training.store import Store
 
 
@@ -25,22 +26,23 @@ def open_store(path: Path, runs_directory: Path) -> tuple[Store, str]:
     """
     # Two processes that find the same damage shall not set each other's new file aside.
     with FileLock(path.with_suffix(".opening")):
-        was_there = path.exists()
+        damage = ""
         try:
             store = Store(path)
         except DamagedDatabase as error:
             aside = set_aside(path, time.strftime("damaged-%Y%m%d-%H%M%S"))
+            damage = f"The database of runs was damaged ({error.found}) and lies in {aside.name} now"
             store = Store(path)
-            return store, _rebuilt(
-                store, runs_directory, f"The database of runs was damaged ({error.found}) and lies in {aside.name} now"
-            )
-        if was_there or not any(runs_directory.iterdir()):
-            return store, ""
-        return store, _rebuilt(store, runs_directory, "The database of runs was gone")
+        # Asked of the file, not of whether there was one: it may have been emptied, or we may have died while we read the folders.
+        return store, "" if store.is_complete() else _rebuilt(store, runs_directory, damage)
 
 
-def _rebuilt(store: Store, runs_directory: Path, reason: str) -> str:
-    found = [told for folder in sorted(runs_directory.iterdir()) if folder.is_dir() and (told := run_of(folder))]
-    for run, events in sorted(found, key=lambda told: (told[0].created, told[0].id)):
-        store.insert(run, owner="", events=events)
-    return f"{reason}; {len(found)} runs were read back from their folders."
+def _rebuilt(store: Store, runs_directory: Path, damage: str) -> str:
+    folders = [path for path in sorted(runs_directory.iterdir()) if path.is_dir() and not path.name.startswith(DOOMED)]
+    told = sorted(filter(None, map(run_of, folders)), key=lambda told: (told[0].created, told[0].id))
+    inserted = sum(store.insert(run, owner="", events=events) for run, events in told)
+    with suppress(DiskFull):
+        store.call_complete()
+    if not damage and not inserted:
+        return ""
+    return f"{damage or 'The database of runs was gone'}; {inserted} runs were read back from their folders."

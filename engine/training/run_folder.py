@@ -4,14 +4,15 @@
     <run>/plan.json      the plan
     <run>/events.jsonl   what the run said, one event a line, as the store numbered it
 
-The store answers every question; these files are read only when the store's own file was lost or damaged.
+The store answers every question; these files are read only when the store's own file was lost or damaged. An event is committed
+there before it stands here, so a kill or a full disk can leave the log behind, or half a line at its end: whoever writes next mends it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from engine.events import EVENT_KINDS, RunEvent, RunFailed, RunInterrupted, event_from
@@ -19,6 +20,12 @@ from engine.training.store import STATUS_CHANGES
 from engine.types import Run, RunStatus, TrainingPlan
 
 IDENTITY, PLAN, EVENTS = "run.json", "plan.json", "events.jsonl"
+
+DOOMED = "tmp."
+"""What the name of a run's folder begins with while it is being deleted."""
+
+TAIL_BYTES = 8192
+"""Read from the end of a log to find its last line: some ten events, of which one may be cut."""
 
 
 def write_identity(run: Run) -> None:
@@ -33,10 +40,52 @@ def write_identity(run: Run) -> None:
         _replace(run.directory / PLAN, json.dumps(run.plan.to_json(), indent=1))
 
 
-def append_event(directory: Path, event: RunEvent) -> None:
-    """Write down what the store has numbered and kept already."""
-    with (directory / EVENTS).open("ab") as file:
-        file.write(json.dumps(event.to_json()).encode() + b"\n")
+class EventLog:
+    """The log in the folder of a run, kept up with the store.
+
+    Args:
+        directory: The run's folder.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / EVENTS
+        self._last: int | None = None  # None: not looked at yet, or not sure how much was written
+
+    def catch_up(self, events_after: Callable[[int], Sequence[RunEvent]]) -> None:
+        """Write behind the last whole line what the store holds beyond it.
+
+        Args:
+            events_after: Returns what the run said after the event of a number.
+
+        Raises:
+            OSError: When it cannot be written.
+        """
+        last, lead = _end_of(self._path) if self._last is None else (self._last, b"")
+        missing = events_after(last)
+        self._last = None
+        with self._path.open("ab") as file:
+            file.write(lead + b"".join(json.dumps(event.to_json()).encode() + b"\n" for event in missing))
+        self._last = missing[-1].number if missing else last
+
+
+def _end_of(path: Path) -> tuple[int, bytes]:
+    """Return the number in the last line that can be read, 0 where there is none, and what must stand before the next line."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return 0, b""
+    with file:
+        size, window = file.seek(0, os.SEEK_END), TAIL_BYTES
+        while True:
+            file.seek(max(0, size - window))
+            tail = file.read()
+            lead = b"" if not tail or tail.endswith(b"\n") else b"\n"
+            for line in reversed(tail.splitlines()):
+                if event := _event_in(line, ""):
+                    return event.number, lead
+            if window >= size:
+                return 0, lead
+            window *= 8
 
 
 def run_of(directory: Path) -> tuple[Run, list[RunEvent]] | None:
@@ -84,16 +133,20 @@ def _events(directory: Path) -> Iterator[RunEvent]:
         return
     last = 0
     for line in lines:
-        try:
-            found = json.loads(line)
-            number, time = int(found.pop("number")), float(found.pop("time"))
-            kind = EVENT_KINDS[found.pop("kind")].__name__
-            event = event_from(kind, directory.name, number, time, {k: v for k, v in found.items() if k != "run"})
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
-        if number > last:
-            last = number
+        event = _event_in(line, directory.name)
+        if event and event.number > last:
+            last = event.number
             yield event
+
+
+def _event_in(line: bytes, run: str) -> RunEvent | None:
+    try:
+        found = json.loads(line)
+        number, time = int(found.pop("number")), float(found.pop("time"))
+        kind = EVENT_KINDS[found.pop("kind")].__name__
+        return event_from(kind, run, number, time, {k: v for k, v in found.items() if k != "run"})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _status(events: list[RunEvent]) -> RunStatus:

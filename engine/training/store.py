@@ -49,8 +49,8 @@ STATUS_CHANGES: Mapping[type[RunEvent], tuple[frozenset[RunStatus], RunStatus]] 
 
 _ENDED = frozenset(RunStatus) - ACTIVE
 
-QUEUE_HELD = "queue_held"
-"""The fact that the queue begins nothing new."""
+QUEUE_HELD, COMPLETE = "queue_held", "complete"
+"""Facts: that the queue begins nothing new; that every run which has a folder is known here."""
 
 
 class Store:
@@ -67,7 +67,7 @@ class Store:
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = Database(path), clock
-        self._transaction, self._connection = self._database.transaction, self._database.connection
+        self._transaction, self._read = self._database.transaction, self._database.read
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -108,11 +108,11 @@ class Store:
             )  # fmt: skip
             return _run_from(_row(connection, run))
 
-    def insert(self, run: Run, owner: str, events: Sequence[RunEvent]) -> None:
-        """Write down a run that its folder remembers, with all that it said; one that is known stays as it is."""
+    def insert(self, run: Run, owner: str, events: Sequence[RunEvent]) -> bool:
+        """Write down a run that its folder remembers, with all that it said; one that is known stays as it is, and False is told."""
         with self._transaction() as connection:
             if connection.execute("SELECT 1 FROM run WHERE id = ?", (run.id,)).fetchone():
-                return
+                return False
             connection.execute(
                 "INSERT INTO run (id, name, status, plan, plan_hash, directory, owner, created, step, steps, error, sequence,"
                 " place, notes, tags, series) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -121,6 +121,7 @@ class Store:
                  _next(connection, "sequence"), run.place, run.notes, json.dumps(run.tags), run.series),
             )  # fmt: skip
             connection.executemany(_INSERT_EVENT, map(_event_row, events))
+            return True
 
     def run(self, run: str) -> Run:
         """Return a run.
@@ -128,16 +129,15 @@ class Store:
         Raises:
             UsageError: When there is none of that id.
         """
-        return _run_from(_row(self._connection(), run))
+        return _run_from(_only(self._read(_FIND_RUN, (run,)), run))
 
     def runs(self) -> list[Run]:
         """Return all runs, newest first."""
-        rows = self._connection().execute("SELECT * FROM run ORDER BY sequence DESC").fetchall()
-        return [_run_from(row) for row in rows]
+        return [_run_from(row) for row in self._read("SELECT * FROM run ORDER BY sequence DESC")]
 
     def queued(self, owner: str | None = None) -> list[Run]:
         """Return the runs that wait in the queue of a process, or of all, in their order."""
-        rows = self._connection().execute(
+        rows = self._read(
             "SELECT * FROM run WHERE status = ? AND place IS NOT NULL AND (? IS NULL OR owner = ?) ORDER BY place, sequence",
             (RunStatus.QUEUED, owner, owner),
         )
@@ -157,15 +157,19 @@ class Store:
 
     def queue_is_held(self) -> bool:
         """Return whether the queue begins nothing new."""
-        return bool(self._connection().execute("SELECT 1 FROM fact WHERE key = ?", (QUEUE_HELD,)).fetchone())
+        return self._is_fact(QUEUE_HELD)
 
     def hold_queue(self, held: bool) -> None:
         """Let the queue begin nothing new, or go on."""
-        statement = (
-            "INSERT OR IGNORE INTO fact (key, value) VALUES (?, '1')" if held else "DELETE FROM fact WHERE key = ?"
-        )
-        with self._transaction() as connection:
-            connection.execute(statement, (QUEUE_HELD,))
+        self._state(QUEUE_HELD, held)
+
+    def is_complete(self) -> bool:
+        """Return whether every run that has a folder is known here; a file that was just made does not know yet."""
+        return self._is_fact(COMPLETE)
+
+    def call_complete(self) -> None:
+        """Write down that it is."""
+        self._state(COMPLETE, True)
 
     def transition(self, run: str, from_: Iterable[RunStatus], to: RunStatus) -> bool:
         """Change the status if it is one of `from_`; return whether it was."""
@@ -211,8 +215,8 @@ class Store:
 
     def wish_of(self, run: str) -> Wish | None:
         """Return what was asked of a run and has not happened yet."""
-        row = self._connection().execute("SELECT wish FROM run WHERE id = ?", (run,)).fetchone()
-        return Wish(row["wish"]) if row and row["wish"] else None
+        rows = self._read("SELECT wish FROM run WHERE id = ?", (run,))
+        return Wish(rows[0]["wish"]) if rows and rows[0]["wish"] else None
 
     def describe(self, run: str, *, name: str, notes: str, tags: Sequence[str]) -> Run:
         """Change what people call a run and say of it."""
@@ -287,7 +291,7 @@ class Store:
 
     def events(self, run: str, after: int = 0, limit: int | None = None) -> list[RunEvent]:
         """Return what a run said after event number `after`, in order, at most `limit` events."""
-        rows = self._connection().execute(
+        rows = self._read(
             "SELECT * FROM event WHERE run = ? AND number > ? ORDER BY number LIMIT ?",
             (run, after, -1 if limit is None else limit),
         )
@@ -295,12 +299,22 @@ class Store:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
+    def _is_fact(self, key: str) -> bool:
+        return bool(self._read("SELECT 1 FROM fact WHERE key = ?", (key,)))
+
+    def _state(self, key: str, is_so: bool) -> None:
+        statement = (
+            "INSERT OR IGNORE INTO fact (key, value) VALUES (?, '1')" if is_so else "DELETE FROM fact WHERE key = ?"
+        )
+        with self._transaction() as connection:
+            connection.execute(statement, (key,))
+
     def _orphans(self, which: str, accelerator_is_free: bool, alive: Callable[[str], bool]) -> list[sqlite3.Row]:
-        rows = self._connection().execute(
+        rows = self._read(
             f"SELECT * FROM run WHERE status IN {_marks(ACTIVE)} AND ({which}) ORDER BY place, sequence", sorted(ACTIVE)
         )
         return [
-            row for row in rows.fetchall()
+            row for row in rows
             if (accelerator_is_free or is_on_this_machine(row["owner"])) and not alive(row["owner"])
         ]  # fmt: skip
 
@@ -329,6 +343,7 @@ class Store:
         return changed.rowcount == 1
 
 
+_FIND_RUN = "SELECT * FROM run WHERE id = ?"
 _INSERT_EVENT = "INSERT INTO event (run, number, kind, time, payload) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -346,10 +361,13 @@ def _next(connection: sqlite3.Connection, column: str) -> float:
 
 
 def _row(connection: sqlite3.Connection, run: str) -> sqlite3.Row:
-    row: sqlite3.Row | None = connection.execute("SELECT * FROM run WHERE id = ?", (run,)).fetchone()
-    if row is None:
+    return _only(connection.execute(_FIND_RUN, (run,)).fetchall(), run)
+
+
+def _only(found: Sequence[sqlite3.Row], run: str) -> sqlite3.Row:
+    if not found:
         raise UsageError(f"there is no run {run[:80]!r}", next_step="List the runs to see their ids.")
-    return row
+    return found[0]
 
 
 def _run_from(row: sqlite3.Row) -> Run:

@@ -90,6 +90,13 @@ training/
   plan.py             from choices to a frozen plan, every mistake at once
   metrics.py          from events to curves and figures
   curves.py           the curves of a run in columns, for long runs too
+  curve_shapes.py     what can be said of the shape of a curve: starts, ends, medians, evenness
+  findings.py         what the diagnosis speaks in: facts, evidence, rules, findings
+  learning_rules.py   what curves say of learning: too fast, too slow, by heart, leaked
+  alignment_rules.py  what curves say of pairs and rewards: words lost, rewards gamed
+  machine_rules.py    what curves say of the machine: slower, memory creeping up
+  healthy_ranges.py   where the values of a curve lie in a healthy run, where that can be said
+  diagnosis.py        the chart explains itself: a table of rules over the curves of a run
   database.py         the SQLite file: connections, transactions, migrations, damage
   store.py            runs, their queue and their events
   run_folder.py       what a run's folder holds, so that it can be told from that alone

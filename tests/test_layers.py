@@ -18,7 +18,7 @@ LIGHT_MODULES = (
     "engine.types", "engine.errors", "engine.events", "engine.guide.advisor", "engine.guide.cards", "engine.guide.compatibility", "engine.guide.defaults", "engine.guide.evidence",
     "engine.guide.hyperparameters", "engine.guide.lessons", "engine.guide.means", "engine.guide.methods", "engine.guide.moving_parts", "engine.guide.objectives",
     "engine.guide.questions", "engine.guide.rewards", "engine.guide.setting_values", "engine.guide.techniques", "engine.training.store",
-    "engine.training.metrics", "engine.training.planner", "engine.training.queue", "engine.training.stages", "engine.workspace",
+    "engine.training.diagnosis", "engine.training.healthy_ranges", "engine.training.metrics", "engine.training.planner", "engine.training.queue", "engine.training.stages", "engine.workspace",
     "engine.__main__",
 )  # fmt: skip
 FLOORS = (

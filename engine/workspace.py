@@ -71,15 +71,18 @@ from engine.results.listening import Listening
 from engine.results.measurements import AnsweredRow, MeasuredArm, MeasureProgress
 from engine.results.prompts import PromptSettings
 from engine.results.run_comparison import Difference, RunComparison
+from engine.results.shootout import Score, ScoredBy, SeriesRow, Standing
+from engine.results.trials import SeriesProgress, SeriesTable, Trials
 from engine.results.watching import SeriesDelta, Watching
 from engine.training.comparing import ComparedTechnique, TrainableShare
 from engine.training.curves import Block
-from engine.training.disk_use import DiskUse
+from engine.training.disk_use import DiskUse, RunBytes
 from engine.training.keeping import Keeping
 from engine.training.metrics import summary
 from engine.training.planner import PlanChoices, Planner
 from engine.training.queue import Queue
 from engine.training.rebuilding import open_store
+from engine.training.series import PlannedRun, PlannedSeries, Varied
 from engine.training.stages import Stage, stages_of_plan
 from engine.types import (
     Checkpoint,
@@ -98,15 +101,16 @@ if TYPE_CHECKING:
     from engine.training.probe import ProbeResult
 
 __all__ = [
-    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS",
-    "Advice", "AnsweredRow", "Answers", "ArmScore", "Benefit", "Block", "Cancelled", "Change", "Check", "Choice", "ColumnFacts",
-    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "Fit", "Found",
-    "GenerationSettings", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook", "Listening",
-    "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "PlanChoices", "Preview", "Problem", "Progress",
-    "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "RunComparison", "SeriesDelta", "Severity", "Side", "Split", "Stage",
-    "Step", "Target", "TechniqueChoice", "TokenProfile", "TrainableShare", "Verdict", "Workspace", "Xray", "answers_known",
-    "benefits", "checked_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of",
-    "moving_parts", "stages_of_plan", "target_of",
+    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS", "Advice",
+    "AnsweredRow", "Answers", "ArmScore", "Benefit", "Block", "Cancelled", "Change", "Check", "Choice", "ColumnFacts",
+    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "Fit",
+    "Found", "GenerationSettings", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook",
+    "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "PlanChoices", "PlannedRun", "PlannedSeries",
+    "Preview", "Problem", "Progress", "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "RunBytes",
+    "RunComparison", "Score", "ScoredBy", "SeriesDelta", "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side",
+    "Split", "Stage", "Standing", "Step", "Target", "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict",
+    "Workspace", "Xray", "answers_known", "benefits", "checked_answers", "costs", "derivations_of", "first_guess",
+    "idle_settings", "meaning_of", "method_of", "moving_parts", "stages_of_plan", "target_of",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -121,6 +125,7 @@ class Workspace:
         advice: Whether to fine-tune at all, measured.
         keeping: The order, the names and the room of runs.
         watching: What a page that watches runs asks for.
+        trials: Many runs at once: sweeps and shoot-outs.
         rebuilt: A sentence when the database had to be made anew from the folders of the runs; empty otherwise.
     """
 
@@ -144,6 +149,7 @@ class Workspace:
         self.advice = AdviceRoom(
             self._catalog, self.data, self._planner, self._store, directory, self.listening, self._loaded_tokenizer
         )
+        self.trials = Trials(self._planner, self._store, self.watching, self.advice, self.start, self._libraries)
         self._queue.mark_interrupted()
 
     @classmethod
@@ -300,13 +306,13 @@ class Workspace:
         """Return what is wrong with these choices whatever the rows are."""
         return self._planner.mistakes_without_data(technique, model, settings)
 
-    def start(self, plan: TrainingPlan, name: str = "") -> Run:
-        """Queue a run of the plan; the training thread takes it when the accelerator is free.
+    def start(self, plan: TrainingPlan, name: str = "", series: str = "") -> Run:
+        """Queue a run of the plan, perhaps as one of a series; the training thread takes it when the accelerator is free.
 
         The same plan started again while its run is active (a second click, a second window) gives that same run.
         """
         self._make_room()
-        return self._queue.submit(self._checked(plan), name=name or _run_name(plan))
+        return self._queue.submit(self._checked(plan), name=name or _run_name(plan), series=series)
 
     def train(self, plan: TrainingPlan, name: str = "") -> Run:
         """Run the plan in this thread, as the command line does, and return the run when it has ended."""
@@ -367,6 +373,16 @@ class Workspace:
 
         found = self.run(run)
         return checkpoints(found.id, found.directory)
+
+    def result_step(self, run: str) -> int:
+        """Return the step of the checkpoint that is heard and measured unless another one is asked for.
+
+        Raises:
+            RunError: When the run has none that can be used.
+        """
+        from engine.training.checkpoints import result_of
+
+        return result_of(self.run(run)).step
 
     def series(self, run: str, after: int = 0) -> SeriesDelta:
         """Return what the charts need that they do not have yet: points after event number `after`, and the state."""

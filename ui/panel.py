@@ -1,7 +1,8 @@
 """The two ways in which our own HTML lives in the window: a still panel, and buttons in it that the engine hears of.
 
 A panel's value is HTML that we wrote, with everything from data escaped. Clicks on elements with `data-pick` arrive in
-Python as the event `pick` with their key; keys come from the page and are looked up, never trusted.
+Python as the event `pick` with their key; keys come from the page and are looked up, never trusted. What cannot be taken back asks
+first: `data-confirm` holds the question.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import gradio as gr
 _LISTEN = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-pick]');
-  if (button && element.contains(button) && !button.disabled && button.getAttribute('aria-disabled') !== 'true')
+  if (button && element.contains(button) && !button.disabled && button.getAttribute('aria-disabled') !== 'true'
+      && (!button.dataset.confirm || window.confirm(button.dataset.confirm)))
     trigger('pick', {key: button.dataset.pick});
 });
 """

@@ -32,7 +32,17 @@ TABS = (
 )
 """The tabs in order; Alt+1 to Alt+4 open them."""
 
-STYLES = ("luthier.css", "gradio.css", "tabs.css", "runs.css", "watch.css", "guide.css", "lessons.css", "decide.css")
+STYLES = (
+    "luthier.css",
+    "gradio.css",
+    "tabs.css",
+    "runs.css",
+    "desk.css",
+    "watch.css",
+    "guide.css",
+    "lessons.css",
+    "decide.css",
+)
 SCRIPTS = (
     "luthier.js", "run_curves.js", "run_charts.js", "run_controls.js", "run_samples.js", "run_overlay.js", "live_chart.js", "guide.js",
     "lessons.js",

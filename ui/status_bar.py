@@ -76,7 +76,7 @@ def pulse_of(workspace: Workspace, viewed: str) -> Mapping[str, object]:
             f"{words.bytes_text(hardware.host_memory_total_bytes)} · Luthier {words.bytes_text(hardware.process_memory_bytes)}",
         },
         "train": train_text(on_view) if on_view else "",
-        "turn": "|".join(f"{run.id}:{run.status}" for run in runs[:50]),
+        "turn": "|".join(f"{run.id}:{run.status}:{run.wish or ''}" for run in runs[:50]),
     }  # fmt: skip
 
 

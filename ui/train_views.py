@@ -18,8 +18,6 @@ from ui.the_way import is_comparable
 if TYPE_CHECKING:
     from engine.workspace import Block, SeriesDelta
 
-MOST_RUNS = 100
-
 _SKETCH = (
     '<svg class="curve-sketch" viewBox="0 0 640 170" aria-hidden="true"><path class="axis" d="M8 8V150H632"/>'
     '<path class="raw" d="M12 22 26 40 36 30 50 58 62 44 76 74 92 64 104 88 122 80 140 104 160 92 184 114 208 108 236 122 264 116 300 128 '
@@ -61,46 +59,46 @@ def about_to_run(technique: str, model: str, dataset: str, rows: int) -> str:
     )
 
 
-def outcome(run: Run) -> str:
-    """Return why a run failed and what to do now; every other end stands in the live view itself."""
-    return _failed(run) if run.status is RunStatus.FAILED else ""
+def outcome(run: Run, ways: Sequence[str] = ()) -> str:
+    """Return why a run failed or paused by itself, and what to do now; every other end stands in the live view itself.
+
+    Args:
+        run: The run.
+        ways: What would need less memory, a sentence each, when it ran out of that.
+    """
+    if run.status is RunStatus.FAILED:
+        return _ended_badly(run, f"This run failed{_at(run)}", opens("technique", "Change the settings"), ways)
+    if run.status is RunStatus.PAUSED and run.error:
+        return _ended_badly(run, f"This run paused by itself{_at(run)}", "", ())
+    return ""
 
 
-def _failed(run: Run) -> str:
+def _at(run: Run) -> str:
+    return f" at step {run.step:,}" if run.step else ""
+
+
+def _ended_badly(run: Run, title: str, more: str, ways: Sequence[str]) -> str:
     error: Mapping[str, str] = run.error or {}
     where, what = error.get("where", ""), error.get("what", "The run ended with an error")
     parts = [f"{where}: {what}" if where else what]
     parts += [f"{name} {error[key]}" for key, name in (("found", "Found"), ("expected", "Expected")) if error.get(key)]
     says = " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts)
-    next_step = f'<p class="next-step">{text(error["next_step"])}</p>' if error.get("next_step") else ""
+    next_step = f'<p class="next-step">{text(error["next_step"])}</p>' if error.get("next_step") and not ways else ""
     return (
-        f'<section class="card mistake" role="alert"><h2>This run failed{f" at step {run.step:,}" if run.step else ""}</h2>'
-        f"<p>{text(says)}</p>{next_step}{opens('technique', 'Change the settings')}</section>"
+        f'<section class="card mistake" role="alert"><h2>{title}</h2>'
+        f"<p>{text(says)}</p>{next_step}{_ways_out(ways)}{more}</section>"
     )
 
 
-def runs_panel(runs: Sequence[Run], chosen: str | None, titles: Mapping[str, str], now: float) -> str:
-    """Return all runs, newest first, as buttons that bring one into view."""
-    head = f'<p class="eyebrow">Runs <span class="muted">{len(runs) or "none yet"}</span></p>'
-    if not runs:
-        return (
-            f'{head}<p class="help">Every run is kept here with its curve and its settings, also after a restart.</p>'
-        )
-    items = "".join(_run(run, run.id == chosen, titles, now) for run in runs[:MOST_RUNS])
-    return f'{head}<div class="choices run-list">{items}</div>'
-
-
-def _run(run: Run, chosen: bool, titles: Mapping[str, str], now: float) -> str:
-    technique = titles.get(run.plan.technique, run.plan.technique)
-    moving = words.counted(run.steps, "step")
-    if not run.status.is_active and run.step < run.steps:
-        moving = f"{run.step:,} of {moving}"
+def _ways_out(ways: Sequence[str]) -> str:
+    if not ways:
+        return ""
+    buttons = "".join(
+        f'<li><button type="button" class="button" data-pick="way:{place}">{text(way)}</button></li>'
+        for place, way in enumerate(ways)
+    )
     return (
-        f'<button type="button" class="choice run" data-pick="{text(run.id)}" aria-pressed="{str(chosen).lower()}">'
-        f'<strong>{text(run.plan.dataset.name)}</strong><span class="meta"><span class="run-word" data-tone="{words.RUN_TONE[run.status]}">'
-        f'<span class="dot" aria-hidden="true"></span>{words.RUN_IN_WORDS[run.status]}</span><span>{moving}</span></span>'
-        f'<span class="meta"><span>{text(technique)}</span><span>{text(words.short_title(run.plan.model.title))}</span>'
-        f"<span>{words.when_text(run.created, now)}</span></span></button>"
+        f'<p class="next-step">Try again with one of these; one click starts it:</p><ul class="ways-out">{buttons}</ul>'
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from engine.types import DatasetFormat, DatasetType, RunStatus
+from engine.types import DatasetFormat, DatasetType, RunStatus, Wish
 
 NAME = "Luthier"
 TAGLINE = "fine-tuning studio"
@@ -24,6 +24,9 @@ RUN_IN_WORDS: Mapping[RunStatus, str] = {
     RunStatus.FINISHED: "Finished",
 }
 """A run's status as one or two words."""
+
+ASKED_IN_WORDS: Mapping[Wish, str] = {Wish.PAUSE: "Pausing", Wish.STOP: "Stopping"}
+"""What a run is about to do that was asked to."""
 
 RUN_EXPLAINED: Mapping[RunStatus, str] = {
     RunStatus.QUEUED: "Other runs or a chat come first; this run starts by itself when it is its turn.",

@@ -50,9 +50,14 @@ class DiskUse:
 def disk_use(directory: Path, runs: list[Run]) -> DiskUse:
     """Measure a workspace's folder."""
     return DiskUse(
-        {run.id: RunBytes(size_of(run.directory), sum(map(size_of, _spare(run)))) for run in runs},
+        {run.id: room_of(run) for run in runs},
         size_of(directory / "data"), size_of(directory / "models"), shutil.disk_usage(directory).free,
     )  # fmt: skip
+
+
+def room_of(run: Run) -> RunBytes:
+    """Measure a run's folder."""
+    return RunBytes(size_of(run.directory), sum(map(size_of, _spare(run))))
 
 
 def clean_up(run: Run) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.training.disk_use import DiskUse, clean_up, disk_use
+from engine.training.disk_use import DiskUse, RunBytes, clean_up, disk_use, room_of
 from engine.training.queue import Queue
 from engine.training.run_folder import write_identity
 from engine.training.store import Store
@@ -71,6 +71,10 @@ class Keeping:
     def disk_use(self) -> DiskUse:
         """Measure what the workspace takes, by run."""
         return disk_use(self._directory, self._store.runs())
+
+    def room_of(self, run: str) -> RunBytes:
+        """Measure what one run takes."""
+        return room_of(self._store.run(run))
 
     def clean_up(self, run: str) -> int:
         """Delete what can go of a run without losing its result; return the bytes that are free again.

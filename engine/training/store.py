@@ -287,6 +287,9 @@ class Store:
                 self._change_status(connection, event.run, *STATUS_CHANGES[type(event)])
             if isinstance(event, RunFailed):
                 connection.execute("UPDATE run SET error = ? WHERE id = ?", (json.dumps(dict(event.error)), event.run))
+            if isinstance(event, RunPaused) and event.reason:
+                reason = {"kind": "paused", "what": event.reason, "next_step": event.next_step}
+                connection.execute("UPDATE run SET error = ? WHERE id = ?", (json.dumps(reason), event.run))
             return numbered
 
     def events(self, run: str, after: int = 0, limit: int | None = None) -> list[RunEvent]:

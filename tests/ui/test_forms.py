@@ -24,7 +24,7 @@ class Seen(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
     def control(self) -> dict[str, str | None]:
-        return next(attributes for tag, attributes in self.tags if tag in {"input", "select"})
+        return next(attributes for tag, attributes in self.tags if tag in {"input", "select", "textarea"})
 
 
 def test_there_are_settings_to_walk() -> None:

@@ -141,7 +141,7 @@ def test_what_a_technique_cannot_learn_from_blocks_start_with_the_reason(workspa
     pairs = workspace.data.inspect_example("preference").dataset
     assert pairs is not None
     unfitting = fitting.with_dataset(pairs.fingerprint, name="pairs", rows=pairs.rows, held_out=None, example=None)
-    start, _, _, outcome, *_ = tab_train.drawn(workspace, fitting)
+    start, _, _, _, _, outcome, *_ = tab_train.drawn(workspace, fitting)
     assert start["interactive"] is True and "cannot be trained" not in outcome
-    start, _, _, outcome, *_ = tab_train.drawn(workspace, unfitting)
+    start, _, _, _, _, outcome, *_ = tab_train.drawn(workspace, unfitting)
     assert start["interactive"] is False and "a better and a worse answer" in outcome

@@ -36,7 +36,7 @@ from engine.workspace import (
     Verdict,
     Xray,
 )
-from ui import compare_views, data_views, length_views, rows_views, train_views
+from ui import compare_views, data_views, length_views, rows_views, run_list, train_views
 from ui.choices import Choices
 from ui.markup import text
 from ui.status_bar import train_text
@@ -90,7 +90,7 @@ DRAWN = {
     "rejected": data_views.rejected(INSPECTION, EVIL),
     "asked": data_views.rejected(replace(INSPECTION, verdict=Verdict.ASK), EVIL),
     "outcome": train_views.outcome(FAILED),
-    "runs": train_views.runs_panel([RUN, FAILED], "run-1", {}, 1.0),
+    "runs": run_list.runs_panel([RUN, FAILED], "run-1", {}, 1.0),
     "about": train_views.about_to_run(EVIL, EVIL, EVIL, 3),
     "label": compare_views.pane_label(True, "tuned", RUN, None),
     "word difference": compare_views.difference(f"one {EVIL} two three", f"one {EVIL} two four"),

@@ -104,6 +104,7 @@ training/
   reserve.py          room kept for writing down how a run ended
   comparing.py        one technique beside the others, for the same model and rows
   planner.py          what can be chosen together in a workspace
+  series.py           several runs from one choice: a grid of up to two settings
   checkpoints.py      sealed folders that are whole or not there
   resuming.py         what a checkpoint needs so that going on gives the same numbers
   sampling.py         the order in which rows are seen
@@ -147,6 +148,8 @@ results/
   inquiry.py          what is asked about: rows, a model, a metric, prompts
   advice.py           the room of a workspace in which people are advised
   hosted.py           export of a dataset for a hosted provider
+  shootout.py         techniques that learnt equally much: budget, scores, verdict
+  trials.py           the room of a workspace for many runs at once
 workspace.py          the one door for the screens and the command line
 __main__.py           the command line
 """

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.data.held_out import Split
 from engine.data.library import Library
 from engine.errors import DataError, UsageError
 from engine.guide.advisor import Advice, Check, advise, check_advice
@@ -110,6 +111,24 @@ class AdviceRoom:
         return Found(
             inquiry, dataset, held_out, model, self._library.labels(inquiry.dataset), metric, metrics_for(dataset)
         )
+
+    def found_of(self, run: Run, metric: str = "") -> Found:
+        """Look up what the held-out rows of a run itself are asked about.
+
+        Raises:
+            TuningError: When its rows are gone, or the metric does not suit them.
+        """
+        from engine.results.answer_metrics import checked_metric, metric_for, metrics_for
+
+        plan, dataset = run.plan, self._library.dataset(run.plan.dataset.fingerprint)
+        own = plan.held_out.dataset.fingerprint if plan.held_out.dataset else None
+        metric = metric or metric_for(dataset, self._references(dataset))
+        checked_metric(metric, dataset)
+        inquiry = Inquiry(
+            dataset.fingerprint, plan.model.id, own, Split(plan.held_out.percent, plan.held_out.seed), metric=metric
+        )
+        labels = self._library.labels(dataset.fingerprint)
+        return Found(inquiry, dataset, plan.held_out, plan.model, labels, metric, metrics_for(dataset))
 
     @staticmethod
     def _references(dataset: Dataset, count: int = 100) -> list[str | None]:
@@ -285,30 +304,57 @@ class AdviceRoom:
     def _measured(
         self, found: Found, arms: Sequence[str], rows: int, stopped: Callable[[], bool]
     ) -> Iterator[MeasureProgress]:
-        from engine.results.measuring import measure
-
         wrong = [arm for arm in arms if arm not in self.possible_arms(found)]
         if wrong or not arms:
             raise UsageError(
                 "this cannot be measured here", found=", ".join(wrong) or "nothing",
                 expected=", ".join(self.possible_arms(found)), next_step="Choose from these.",
             )  # fmt: skip
-        speakers = [(arm, self._speaker(found, arm)) for arm in arms]
+        yield from self._asked(found, [(arm, self._speaker(found, arm)) for arm in arms], rows, stopped)
+
+    def measure_runs(
+        self, found: Found, runs: Sequence[Run | None], rows: int, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[MeasureProgress]:
+        """Measure what these runs left, None being the untuned model, on the same rows; each is kept when it is finished.
+
+        Raises:
+            TuningError: When rows, model, a result or the accelerator cannot be used.
+        """
+        speakers = [
+            (str(Arm.TUNED), self._tuned(run)) if run else (str(Arm.BASE), self._speaker(found, Arm.BASE)) for run in runs
+        ]  # fmt: skip
+        for progress in self._asked(found, speakers, rows, stopped):
+            if progress.measured:
+                self._measurements.keep(found.bench, progress.measured)
+            yield progress
+
+    def _asked(
+        self, found: Found, speakers: Sequence[tuple[str, Speaker]], rows: int, stopped: Callable[[], bool]
+    ) -> Iterator[MeasureProgress]:
+        from engine.results.measuring import measure
+
         _, tokenizer = self._tokenizer_of(found.inquiry.model)
         yield from measure(self._task(found, rows), speakers, self._listening.voices, tokenizer, stopped)
 
-    def _speaker(self, found: Found, arm: str) -> Speaker:
-        from engine.models.hardware import detect_hardware
-        from engine.models.tuned import Recipe, recipe_of
+    @staticmethod
+    def _tuned(run: Run) -> Speaker:
+        from engine.models.tuned import recipe_of
         from engine.results.measuring import Speaker
         from engine.training.checkpoints import result_of
+
+        return Speaker(
+            recipe_of(run.plan), result_of(run).path, run.id, f"Tuned, {TECHNIQUES[run.plan.technique].title}"
+        )
+
+    def _speaker(self, found: Found, arm: str) -> Speaker:
+        from engine.models.hardware import detect_hardware
+        from engine.models.tuned import Recipe
+        from engine.results.measuring import Speaker
         from engine.training.plan import dtype_for
         from engine.types import TuningMethod
 
         if arm == Arm.TUNED:
-            run = self.tuned_runs(found)[0]
-            path = result_of(run).path
-            return Speaker(recipe_of(run.plan), path, run.id, f"Tuned, {TECHNIQUES[run.plan.technique].title}")
+            return self._tuned(self.tuned_runs(found)[0])
         hardware = detect_hardware(self._directory)
         dtype = dtype_for(hardware, TuningMethod.LORA)
         return Speaker(Recipe(found.model, hardware.device, dtype, plain_text=found.dataset.is_plain_text))

@@ -39,6 +39,7 @@ class RunFigures:
     seconds: float | None
     tokens_per_second: float | None
     trainable_parameters: float | None
+    tokens_seen: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def figures_of(run: Run, curves: Curves) -> RunFigures:
         seconds=speaker.elapsed_seconds if speaker else None,
         tokens_per_second=speaker.tokens_per_second if speaker else None,
         trainable_parameters=trainable or run.plan.estimate.trainable_parameters,
+        tokens_seen=curves.last.tokens_seen if curves.last else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import gradio as gr
 
@@ -62,7 +62,7 @@ def pulse_of(workspace: Workspace, viewed: str) -> Mapping[str, object]:
         viewed: The run on view, whose progress the strip above the tabs shows; may be unknown.
     """
     runs = workspace.runs()
-    active = next((run for run in runs if run.status.is_active), None)
+    active = _most_active(runs)
     on_view = next((run for run in runs if run.id == viewed), None)
     holder = workspace.accelerator_holder()
     hardware = workspace.hardware()
@@ -78,6 +78,12 @@ def pulse_of(workspace: Workspace, viewed: str) -> Mapping[str, object]:
         "train": train_text(on_view) if on_view else "",
         "turn": "|".join(f"{run.id}:{run.status}:{run.wish or ''}" for run in runs[:50]),
     }  # fmt: skip
+
+
+def _most_active(runs: Sequence[Run]) -> Run | None:
+    """Return the run that trains, or else the first that waits."""
+    active = [run for run in runs if run.status.is_active]
+    return min(active, key=lambda run: (run.status is RunStatus.QUEUED, run.place or 0.0), default=None)
 
 
 def state_text(active: Run | None, holder: str | None) -> str:

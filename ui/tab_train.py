@@ -218,10 +218,12 @@ def _buttons(workspace: Workspace, choices: Choices, run: Run | None, *, blocked
     ends = wish is Wish.STOP or (run is not None and run.status is RunStatus.STOPPING)
     pause = gr.update(
         value="Pausing…" if wish is Wish.PAUSE else "Pause", interactive=active and wish is None,
-        visible=run is None or run.status not in GOES_ON,
+        visible=run is None or active,
     )  # fmt: skip
     goes_on = run is not None and run.status in GOES_ON
     resume = gr.update(visible=goes_on, variant="primary")
     stops = active or (run is not None and run.status is RunStatus.PAUSED)
-    stop = gr.update(value="Stopping…" if ends else "Stop", interactive=stops and not ends)
+    stop = gr.update(
+        value="Stopping…" if ends else "Stop", interactive=stops and not ends, visible=run is None or stops
+    )
     return start, pause, resume, stop

@@ -148,5 +148,5 @@ def _after_comparing(run: Run | None) -> NextStep:
 def is_comparable(run: Run) -> bool:
     """Return whether the run ended in a way that leaves something to compare."""
     return run.status is RunStatus.FINISHED or (
-        run.status in {RunStatus.STOPPED, RunStatus.INTERRUPTED} and run.step > 0
+        run.status in {RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.PAUSED} and run.step > 0
     )

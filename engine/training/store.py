@@ -177,14 +177,14 @@ class Store:
             return self._change_status(connection, run, frozenset(from_), to)
 
     def requeue(self, run: str, owner: str, *, from_step: int | None, in_queue: bool) -> bool:
-        """Let a run that ended early wait for its turn again; return whether it could. Two that ask at once do it once."""
+        """Let a run that ended early wait again, before all others; return whether it could. Two that ask at once do it once."""
         with self._transaction() as connection:
             _row(connection, run)
             if not self._change_status(connection, run, RESUMABLE, RunStatus.QUEUED):
                 return False
             connection.execute(
                 "UPDATE run SET owner = ?, wish = '', error = NULL, from_step = ?, place = ? WHERE id = ?",
-                (owner, from_step, _next(connection, "place") if in_queue else None, run),
+                (owner, from_step, _before_all(connection) if in_queue else None, run),
             )
             return True
 
@@ -361,6 +361,11 @@ def _marks(values: Iterable[object]) -> str:
 def _next(connection: sqlite3.Connection, column: str) -> float:
     """Return a number after all others of the column; made inside a transaction, so that no two are the same."""
     return float((connection.execute(f"SELECT MAX({column}) FROM run").fetchone()[0] or 0) + 1)
+
+
+def _before_all(connection: sqlite3.Connection) -> float:
+    first = connection.execute("SELECT MIN(place) FROM run WHERE status = ?", (RunStatus.QUEUED,)).fetchone()[0]
+    return float((first or 0) - 1)
 
 
 def _row(connection: sqlite3.Connection, run: str) -> sqlite3.Row:

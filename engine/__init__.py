@@ -111,6 +111,7 @@ training/
   peak_memory.py      the most memory a run used at once
   plainly.py          the libraries' trainers without a few of their habits
   classification.py   accuracy, F1, the confusion matrix
+  arguments.py        what a plan tells the trainers, by the libraries' names
   trainers.py         from an objective to its trainer
   whence.py           from where a run goes on
   run_rows.py         the rows of a run as its trainers read them
@@ -150,6 +151,14 @@ results/
   hosted.py           export of a dataset for a hosted provider
   shootout.py         techniques that learnt equally much: budget, scores, verdict
   trials.py           the room of a workspace for many runs at once
+  script_code.py      pieces of Python as text, safe whatever they hold
+  script_parts.py     what scripts are made of: functions that are pasted, and tried here
+  script_trial.py     whether a script makes the same tokens as the run
+  script_facts.py     what a script must know beside its plan
+  script_rows.py      the part of a script that makes rows into tokens
+  script_arguments.py the part that sets up PEFT and the trainer
+  script_training.py  the part that loads the model and trains
+  script.py           a run as a plain script of transformers, peft, trl and datasets
 workspace.py          the one door for the screens and the command line
 __main__.py           the command line
 """

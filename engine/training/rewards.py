@@ -42,7 +42,8 @@ def reward_call(
         recipe = _rewarding(recipe_of(plan))
         return _by_model(recipe.tuned(first_stage).eval(), tokenizer)
     if values["reward"] == "reward_model":
-        return _by_model(_of_run(plan, run, str(values["reward_run"]).strip()), tokenizer)
+        recipe, folder = reward_model_of(plan, run.directory.parent, str(values["reward_run"]).strip())
+        return _by_model(recipe.tuned(folder).eval(), tokenizer)
     return _by_rule(
         str(values["reward"]),
         RewardSettings(pattern=str(values["reward_pattern"]), target_words=whole(values, "reward_target_words")),
@@ -79,9 +80,18 @@ def _by_model(judge: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizer
     return reward_model
 
 
-def _of_run(plan: TrainingPlan, run: Run, wanted: str) -> PreTrainedModel | PeftModel:
-    """Load the reward model of another run: its last checkpoint, or what the first stage of its chain left."""
-    directory = run.directory.parent / wanted
+def reward_model_of(plan: TrainingPlan, runs: Path, wanted: str) -> tuple[Recipe, Path]:
+    """Return how the reward model of another run is loaded, and its folder: its last checkpoint, or the first stage of its chain.
+
+    Args:
+        plan: The plan of the run for which it shall judge.
+        runs: Where runs lie.
+        wanted: The id of its run.
+
+    Raises:
+        RunError: When there is no such run, it trained none, or it trained one on another model.
+    """
+    directory = runs / wanted
     other = _plan_of(directory, wanted)
     if other.model.path != plan.model.path:
         raise RunError("the reward model was trained on another model", where=wanted, found=other.model.title,
@@ -90,13 +100,11 @@ def _of_run(plan: TrainingPlan, run: Run, wanted: str) -> PreTrainedModel | Peft
     recipe = _rewarding(recipe_of(other))
     if objective is Objective.REWARD:
         verified = checkpoints.best_verified if other.keeps_best else checkpoints.newest_verified
-        folder = verified(wanted, directory).path
-    elif objective is Objective.RLHF:
-        folder = directory / "reward_model"
-    else:
-        raise RunError("this run trained no reward model", where=wanted, found=technique_of(other.technique).title,
-                       next_step="Choose a run of the technique Reward model, or of RLHF.")  # fmt: skip
-    return recipe.tuned(folder).eval()
+        return recipe, verified(wanted, directory).path
+    if objective is Objective.RLHF:
+        return recipe, directory / "reward_model"
+    raise RunError("this run trained no reward model", where=wanted, found=technique_of(other.technique).title,
+                   next_step="Choose a run of the technique Reward model, or of RLHF.")  # fmt: skip
 
 
 def _plan_of(directory: Path, wanted: str) -> TrainingPlan:

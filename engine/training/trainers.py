@@ -1,7 +1,7 @@
 """From an objective to the trainer that pursues it: one row an objective.
 
 Rows arrive tokenised by `engine.data.training_rows`, over the one chat format that decides what the model sees and where the loss
-lies; the trainers only pad them. Every setting that the libraries default for large cards is set here, from the plan or for a reason.
+lies; the trainers only pad them. What the trainers are told stands in arguments.py.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from engine.models.tuned import Recipe
+from engine.training.arguments import own_arguments, shared_arguments
 from engine.training.classification import label_figures
 from engine.training.plainly import plainly
-from engine.training.stages import Stage, number, whole
+from engine.training.stages import Stage, number
 from engine.types import Objective, TrainingPlan, TuningMethod
 
 Row = Mapping[str, Sequence[int]]
@@ -93,48 +94,11 @@ class _RankSchedule(TrainerCallback):
         model.base_model.update_and_allocate(state.global_step + 1)
 
 
-def training_arguments(parts: TrainerParts) -> dict[str, object]:
-    """Return transformers' TrainingArguments that every trainer shares."""
-    plan, values, stage = parts.plan, parts.plan.hyperparameters, parts.stage
-    counts_itself = stage.objective in _NAMELESS_INPUTS
-    return {
-        **{name: values[name] for name in _AS_PLANNED},
-        "output_dir": str(parts.output_directory),
-        "max_steps": stage.steps,
-        "learning_rate": stage.learning_rate,
-        "per_device_train_batch_size": stage.batch_rows,
-        "per_device_eval_batch_size": stage.batch_rows,
-        "warmup_steps": values["warmup_ratio"],  # below 1 it is a share of the steps
-        "data_seed": values["seed"],
-        "use_cpu": plan.device == "cpu",
-        "bf16": plan.device == "cuda" and plan.dtype != "float16",
-        "fp16": plan.dtype == "float16",
-        "logging_first_step": True,
-        "logging_nan_inf_filter": False,  # it would show the mean of the steps before instead of NaN
-        "include_num_input_tokens_seen": "no" if counts_itself else "non_padding",
-        "eval_strategy": "steps" if parts.held_out else "no",
-        "eval_on_start": bool(parts.held_out),  # the base's own loss is what the curve is to be compared with
-        "save_strategy": "no",  # the reporter asks for saves, and seals them
-        "dataloader_num_workers": 0,
-        "dataloader_pin_memory": plan.device == "cuda",
-        "disable_tqdm": True,
-        "report_to": "none",
-    }
-
-
-_AS_PLANNED = (
-    "gradient_accumulation_steps", "lr_scheduler_type", "weight_decay", "max_grad_norm", "optim",
-    "gradient_checkpointing", "eval_steps", "logging_steps", "seed",
-)  # fmt: skip
-"""Hyperparameters that are called the same in transformers."""
-
-_NAMELESS_INPUTS = frozenset({Objective.ORPO, Objective.CPO, Objective.SIMPO, Objective.RLOO, Objective.GRPO})
-"""Objectives whose batches have no `input_ids` to count tokens of."""
-
-
 def _configured(config: Callable[..., TrainingArguments], parts: TrainerParts, **more: object) -> TrainingArguments:
     """Make a trainer's arguments; which values suit which field, the plan has checked."""
-    arguments = config(**training_arguments(parts), **more)
+    shared = shared_arguments(parts.plan, parts.stage, checks=bool(parts.held_out))
+    own = {} if config is TrainingArguments else own_arguments(parts.stage.objective, parts.plan.hyperparameters)
+    arguments = config(output_dir=str(parts.output_directory), **{**shared, **own, **more})
     arguments._n_gpu = min(1, arguments.n_gpu)  # the Trainer would split each batch over all cards, and multiply it
     return arguments
 
@@ -150,15 +114,8 @@ def _sft(parts: TrainerParts) -> Trainer:
     if parts.recipe.method is TuningMethod.LLAMA_ADAPTER:  # trl's fused head meets a forward that it does not know
         return _plain_trainer(parts, DataCollatorForSeq2Seq(parts.tokenizer))
     return plainly(SFTTrainer)(
-        model=parts.model,
-        args=_configured(
-            SFTConfig, parts,
-            max_length=None,  # the rows are cut already
-            packing=False,  # on a CPU a packed batch costs a dense attention mask
-            padding_free=False,
-            dataset_kwargs={"skip_prepare_dataset": True},
-        ),
-        processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
+        model=parts.model, args=_configured(SFTConfig, parts), processing_class=parts.tokenizer,
+        peft_config=parts.peft_config, **_tables(parts),
     )  # fmt: skip
 
 
@@ -190,44 +147,24 @@ def _reference(parts: TrainerParts) -> PreTrainedModel | None:
 
 
 def _dpo(parts: TrainerParts) -> Trainer:
-    values = parts.plan.hyperparameters
-    losses, weight = [str(values["dpo_loss_type"])], number(values, "sft_weight")
-    more = {"loss_type": [*losses, "sft"], "loss_weights": [1.0, weight]} if weight else {"loss_type": losses}
     return plainly(DPOTrainer)(
-        model=parts.model,
-        ref_model=_reference(parts),
-        args=_configured(
-            DPOConfig,
-            parts,
-            max_length=None,
-            beta=number(values, "beta"),
-            label_smoothing=number(values, "label_smoothing"),
-            **more,
-        ),
-        processing_class=parts.tokenizer,
-        peft_config=parts.peft_config,
-        **_tables(parts),
-    )
+        model=parts.model, ref_model=_reference(parts), args=_configured(DPOConfig, parts),
+        processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
+    )  # fmt: skip
 
 
 def _kto(parts: TrainerParts) -> Trainer:
-    values = parts.plan.hyperparameters
     return plainly(KTOTrainer)(
-        model=parts.model, ref_model=_reference(parts),
-        args=_configured(
-            KTOConfig, parts, max_length=None, beta=number(values, "beta"),
-            desirable_weight=number(values, "desirable_weight"), undesirable_weight=number(values, "undesirable_weight"),
-        ),
+        model=parts.model, ref_model=_reference(parts), args=_configured(KTOConfig, parts),
         processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
     )  # fmt: skip
 
 
 def _reward(parts: TrainerParts) -> Trainer:
     parts.model.config.pad_token_id = parts.tokenizer.pad_token_id
-    centre = parts.plan.hyperparameters.get("center_rewards_coefficient", 0.01)
     built = plainly(RewardTrainer)(
-        model=parts.model, args=_configured(RewardConfig, parts, max_length=None, center_rewards_coefficient=centre),
-        processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
+        model=parts.model, args=_configured(RewardConfig, parts), processing_class=parts.tokenizer,
+        peft_config=parts.peft_config, **_tables(parts),
     )  # fmt: skip
     if parts.recipe.quantisation:  # trl rounds what is trained to bfloat16, and a head in that cannot read float32
         _keep_in_full(built.model)
@@ -259,25 +196,13 @@ def _older(trainer: type[Trainer], arguments: TrainingArguments, parts: TrainerP
 def _orpo(parts: TrainerParts) -> Trainer:
     from trl.experimental.orpo import ORPOConfig, ORPOTrainer  # noqa: PLC0415 - warns when imported, and few need it
 
-    beta = number(parts.plan.hyperparameters, "beta")
-    return _older(ORPOTrainer, _configured(ORPOConfig, parts, beta=beta, disable_dropout=False), parts)
+    return _older(ORPOTrainer, _configured(ORPOConfig, parts), parts)
 
 
 def _cpo(parts: TrainerParts) -> Trainer:
     from trl.experimental.cpo import CPOConfig, CPOTrainer  # noqa: PLC0415 - as above
 
-    values = parts.plan.hyperparameters
-    if parts.stage.objective is Objective.SIMPO:
-        loss = {
-            "loss_type": "simpo",
-            "cpo_alpha": number(values, "cpo_alpha"),
-            "simpo_gamma": number(values, "simpo_gamma"),
-        }
-    else:
-        loss = {"loss_type": "sigmoid", "cpo_alpha": number(values, "cpo_alpha")}
-    return _older(
-        CPOTrainer, _configured(CPOConfig, parts, beta=number(values, "beta"), disable_dropout=False, **loss), parts
-    )
+    return _older(CPOTrainer, _configured(CPOConfig, parts), parts)
 
 
 def _sampling(parts: TrainerParts) -> Trainer:
@@ -291,13 +216,9 @@ def _sampling(parts: TrainerParts) -> Trainer:
     values, is_grpo = parts.plan.hyperparameters, parts.stage.objective is Objective.GRPO
     config, trainer = (GRPOConfig, GRPOTrainer) if is_grpo else (RLOOConfig, RLOOTrainer)
     beta, moves_all = number(values, "beta"), parts.peft_config is None
-    own = {"scale_rewards": str(values.get("scale_rewards", "group"))} if is_grpo else {}
     built = plainly(trainer)(
         model=parts.model, reward_funcs=[parts.reward],
-        args=_configured(
-            config, parts, beta=0.0 if moves_all else beta, num_generations=whole(values, "num_generations"),
-            max_completion_length=whole(values, "max_completion_length"), temperature=number(values, "temperature"), **own,
-        ),
+        args=_configured(config, parts, beta=0.0 if moves_all else beta),
         processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
     )  # fmt: skip
     if moves_all and beta:

@@ -150,7 +150,7 @@ class Workspace:
             self._catalog, self.data, self._planner, self._store, directory, self.listening, self._loaded_tokenizer
         )
         self.trials = Trials(self._planner, self._store, self.watching, self.advice, self.start, self._libraries)
-        self._queue.mark_interrupted()
+        self._queue.mend()
 
     @classmethod
     def open(cls, directory: Path | None = None) -> Workspace:

@@ -6,6 +6,7 @@ run is taken. This is where `except Exception` stands: whatever goes wrong in a 
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import time
@@ -30,6 +31,8 @@ CLOSE_SECONDS = 60.0
 
 FULL_DISK_SECONDS = 2.0
 """How often it is tried to write down how a run ended while the disk is full."""
+
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 TRACE_FILE = "error.txt"
 """Beside a run's checkpoints: the trace of a bug, which no person should have to read on the screen."""
@@ -134,17 +137,24 @@ class Queue:
             self._wishes[run] = wish  # first: a full disk shall not keep it from being heard
         asked = self._store.ask(run, wish)
         if not asked.status.is_active:  # it waited, and has ended by this; one that trains writes its log itself
-            self._keep_log(asked)
+            self._keep_log(run, asked.directory)
         return asked
 
-    def mark_interrupted(self) -> list[str]:
-        """Mark what trained in a process that is gone as interrupted, and return the ids; on a full disk it stays as it is."""
+    def mend(self) -> list[str]:
+        """Finish what a process that is gone left undone, as far as the disk allows; return the runs that it left interrupted.
+
+        Their end is written down, the logs of runs that have ended are brought up to the store, deletions are brought to their end.
+        """
+        interrupted, doomed = [], list(self._runs_directory.glob(f"{DOOMED}*"))
+        accelerator_is_free = self._accelerator.holder() is None
         with suppress(DiskFull):
-            interrupted = self._store.interrupt_orphans(self._accelerator.holder() is None)
-            for run in interrupted:
-                self._keep_log(self._store.run(run))
-            return interrupted
-        return []
+            interrupted = self._store.interrupt_orphans(accelerator_is_free)
+        for run, directory in self._store.ended():
+            self._keep_log(run, directory)
+        for folder in doomed:
+            if self._may_go(folder.name.removeprefix(DOOMED), accelerator_is_free):
+                shutil.rmtree(folder, ignore_errors=True)
+        return interrupted
 
     def delete(self, run: str) -> Run:
         """Delete a run that is not active, with its folder, and return what it was.
@@ -153,13 +163,15 @@ class Queue:
             RunError: When it trains or waits.
         """
         found = self._store.run(run)
+        # Its last name first: who dies here has a deletion left to do, and no folder that the store knows nothing of.
+        doomed = found.directory.with_name(f"{DOOMED}{found.id}")
+        if not found.status.is_active and found.directory.exists():
+            found.directory.replace(doomed)
         if not self._store.delete(run):
+            if doomed.exists():  # somebody let it go on at this very moment
+                doomed.replace(found.directory)
             raise RunError("a run that trains or waits cannot be deleted", where=run, found=found.status.value,
                            next_step="Stop it first.")  # fmt: skip
-        # Its new name first: a folder that is half deleted shall not be taken for a run.
-        doomed = found.directory.with_name(f"{DOOMED}{found.id}")
-        if found.directory.exists():
-            found.directory.replace(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
         return found
 
@@ -178,6 +190,15 @@ class Queue:
             self._thread.join(CLOSE_SECONDS)
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _may_go(self, doomed: str, accelerator_is_free: bool) -> bool:
+        """Return whether a doomed folder belongs to no run, any more; one of a step that is being tried is somebody's."""
+        if not RUN_ID.fullmatch(doomed):
+            return accelerator_is_free
+        try:
+            return not self._store.knows(doomed) or self._store.delete(doomed)
+        except DiskFull:
+            return False
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -279,12 +300,12 @@ class Queue:
                 if self._closed:
                     return
                 time.sleep(FULL_DISK_SECONDS)
-        self._keep_log(self._store.run(event.run))
+        self._keep_log(event.run, self._store.run(event.run).directory)
 
-    def _keep_log(self, run: Run) -> None:
+    def _keep_log(self, run: str, directory: Path) -> None:
         """Bring the log in the run's folder up to the store, as far as the disk allows: the next one who writes tries again."""
         with suppress(OSError):
-            EventLog(run.directory).catch_up(partial(self._store.events, run.id))
+            EventLog(directory).catch_up(partial(self._store.events, run))
 
     def _give_folder(self, run: Run) -> None:
         """Write down who a run is; one that cannot have a folder waits until a person has made room.

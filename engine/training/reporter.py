@@ -41,6 +41,10 @@ class EvaluationHalted(Exception):
     """A person does not want to wait for the look at the held-out rows that is under way."""
 
 
+class StepsDone(Exception):
+    """The checkpoint that the run goes on from is its last: the libraries would take one step more before they look."""
+
+
 @dataclass(frozen=True)
 class Habits:
     """How a run saves, and when it ends by itself.
@@ -132,7 +136,7 @@ class Reporter(TrainerCallback):
         if progress:
             self._progress = progress
             self._started = time.monotonic() - progress.elapsed_seconds
-            self._training_seconds = progress.training_seconds
+            self._training_seconds, self.ended_early = progress.training_seconds, progress.ended_early
         else:
             self._progress = Progress()
         self._mark = time.monotonic()
@@ -188,6 +192,17 @@ class Reporter(TrainerCallback):
         if args.eval_strategy == "no" and not state.global_step:
             self._answer()
         self._mark = time.monotonic()
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """Take no step beyond the last.
+
+        Raises:
+            StepsDone: When a run goes on that had only its end to tell.
+        """
+        if self.ended_early or state.global_step >= state.max_steps:
+            raise StepsDone
 
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
@@ -388,7 +403,7 @@ class Reporter(TrainerCallback):
         return replace(
             self._progress, elapsed_seconds=self.elapsed_seconds, training_seconds=self._training_seconds,
             loss_sum=float(self._loss_sum) if self._loss_sum is not None else 0.0, last_report=self._last_report,
-            owes_a_look=self._owes_a_look,
+            owes_a_look=self._owes_a_look, ended_early=self.ended_early,
         )  # fmt: skip
 
     def _measure(self, tokens_seen: int) -> None:

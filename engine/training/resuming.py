@@ -40,6 +40,7 @@ class Progress:
         loss_sum: Of the steps since the last report.
         last_report: The step of that report.
         owes_a_look: Whether the held-out rows should have been looked at after this step, and were not.
+        ended_early: Whether the looks at them ended the run after this step.
     """
 
     elapsed_seconds: float = 0.0
@@ -50,6 +51,7 @@ class Progress:
     loss_sum: float = 0.0
     last_report: int = 0
     owes_a_look: bool = False
+    ended_early: bool = False
 
 
 def write_progress(folder: Path, progress: Progress) -> None:

@@ -62,10 +62,12 @@ class EventLog:
         """
         last, lead = _end_of(self._path) if self._last is None else (self._last, b"")
         missing = events_after(last)
+        if not missing:
+            return
         self._last = None
         with self._path.open("ab") as file:
             file.write(lead + b"".join(json.dumps(event.to_json()).encode() + b"\n" for event in missing))
-        self._last = missing[-1].number if missing else last
+        self._last = missing[-1].number
 
 
 def _end_of(path: Path) -> tuple[int, bytes]:

@@ -30,7 +30,7 @@ from engine.models.tuned import REWARD_OUTPUT, Recipe, recipe_of
 from engine.training import checkpoints
 from engine.training.environment import write_environment
 from engine.training.proof import Proof, fingerprint, observe, prove
-from engine.training.reporter import EvaluationHalted, Habits, Reporter
+from engine.training.reporter import EvaluationHalted, Habits, Reporter, StepsDone
 from engine.training.resuming import read_progress
 from engine.training.rewards import reward_call
 from engine.training.run_rows import Emit, split_rows, tokenised_rows
@@ -263,6 +263,8 @@ def _go(trainer: Trainer, reporter: Reporter, begins_at: Checkpoint | None) -> N
         trainer.train(resume_from_checkpoint=str(begins_at.path) if begins_at else None)
     except EvaluationHalted:
         reporter.keep_now(trainer)
+    except StepsDone:
+        return
 
 
 def _early(reporter: Reporter, plan: TrainingPlan) -> str:

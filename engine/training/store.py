@@ -135,6 +135,15 @@ class Store:
         """Return all runs, newest first."""
         return [_run_from(row) for row in self._read("SELECT * FROM run ORDER BY sequence DESC")]
 
+    def knows(self, run: str) -> bool:
+        """Return whether there is a run of this id."""
+        return bool(self._read(_FIND_RUN, (run,)))
+
+    def ended(self) -> list[tuple[str, Path]]:
+        """Return the ids and folders of the runs that nobody trains and that do not wait."""
+        rows = self._read(f"SELECT id, directory FROM run WHERE status NOT IN {_marks(ACTIVE)}", sorted(ACTIVE))
+        return [(row["id"], Path(row["directory"])) for row in rows]
+
     def queued(self, owner: str | None = None) -> list[Run]:
         """Return the runs that wait in the queue of a process, or of all, in their order."""
         rows = self._read(

@@ -13,8 +13,18 @@ import torch
 from safetensors.torch import load_file
 
 from engine.errors import RunError
-from engine.events import CheckpointSaved, EvaluationLogged, RunEvent, RunPaused, RunResumed, RunWarned, StepLogged
-from engine.training import checkpoints
+from engine.events import (
+    CheckpointSaved,
+    EvaluationLogged,
+    RunEvent,
+    RunFinished,
+    RunPaused,
+    RunProved,
+    RunResumed,
+    RunWarned,
+    StepLogged,
+)
+from engine.training import checkpoints, runner
 from engine.training.metrics import series
 from engine.types import TrainingPlan, TuningMethod
 from engine.workspace import Workspace
@@ -159,6 +169,50 @@ def test_a_look_at_the_held_out_rows_can_be_cut_short(tiny_plan: NewPlan, train_
     second = train_and_hear(plan, "paused", goes_on=True)
     told, expected = (dict(series(events)["loss"]) for events in ([*first.events, *second.events], whole.events))
     assert told == expected
+
+
+def test_a_run_that_was_killed_after_its_last_step_takes_no_step_more(
+    tiny_plan: NewPlan, train_and_hear: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tiny_plan(max_steps=6, held_out=(0, 5))
+    whole = train_and_hear(plan, "whole")
+    monkeypatch.setattr(runner, "prove", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_and_hear(plan, "killed")
+    monkeypatch.undo()
+    second = train_and_hear(plan, "killed", goes_on=True)
+    assert [event.kind for event in second.events] == ["RunResumed", "RunProved", "RunFinished"]
+    assert second.events[-1].step == 6 and weights(second).keys() == weights(whole).keys()
+    assert all(torch.equal(tensor, weights(second)[name]) for name, tensor in weights(whole).items())
+    assert (whole.of(RunProved)[0], whole.of(RunFinished)[0].step) == (
+        replace(second.of(RunProved)[0], run="whole"), second.of(RunFinished)[0].step,
+    )  # fmt: skip
+
+
+def test_a_run_that_had_ended_early_stays_ended(
+    tiny_plan: NewPlan, train_and_hear: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tiny_plan(max_steps=12, eval_steps=1, learning_rate=5.0, early_stopping_patience=2, held_out=(0, 5))
+    monkeypatch.setattr(runner, "prove", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_and_hear(plan)
+    monkeypatch.undo()
+    second = train_and_hear(plan, goes_on=True)
+    assert not second.of(StepLogged) and second.of(RunFinished)[0].step == second.of(RunResumed)[0].step < 12
+    assert any("Ended early" in event.message for event in second.of(RunWarned))
+
+
+def test_the_last_look_that_was_cut_short_is_taken_after_going_on(tiny_plan: NewPlan, train_and_hear: Train) -> None:
+    plan = tiny_plan(max_steps=8, eval_steps=4, held_out=tuple(range(6)))
+    whole = train_and_hear(plan, "whole")
+    train_and_hear(plan, "paused", should_pause=in_the_look_after(8))
+    second = train_and_hear(plan, "paused", goes_on=True)
+    assert not second.of(StepLogged)
+    assert [event.loss for event in second.of(EvaluationLogged)] == [whole.of(EvaluationLogged)[-1].loss]
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def in_the_look_after(step: int) -> Callable[[list[RunEvent]], bool]:

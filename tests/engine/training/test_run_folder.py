@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import DamagedDatabase, DiskFull
-from engine.events import RunEvent, RunInterrupted, RunStarted, RunWarned
+from engine.errors import DamagedDatabase, DiskFull, RunError
+from engine.events import RunEvent, RunFinished, RunInterrupted, RunStarted, RunWarned
 from engine.models.accelerator import Accelerator
 from engine.training.queue import Queue
 from engine.training.rebuilding import open_store
@@ -32,6 +32,16 @@ def run(new_run: NewRun) -> Run:
     made = new_run()
     write_identity(made)
     return made
+
+
+@pytest.fixture
+def accelerator(tmp_path: Path) -> Accelerator:
+    return Accelerator(tmp_path / "accelerator.lock")
+
+
+@pytest.fixture
+def queue(store: Store, accelerator: Accelerator, tmp_path: Path) -> Queue:
+    return Queue(store, accelerator, tmp_path / "runs", "me")
 
 
 def remembered(run: Run) -> list[RunEvent]:
@@ -82,19 +92,56 @@ def test_the_last_line_of_a_log_is_found_behind_a_long_one(store: Store, run: Ru
 
 @pytest.mark.parametrize(("wish", "status"), [(Wish.STOP, RunStatus.STOPPED), (Wish.PAUSE, RunStatus.PAUSED)])
 def test_what_was_asked_of_a_waiting_run_outlives_the_database(
-    store: Store, run: Run, tmp_path: Path, wish: Wish, status: RunStatus
+    store: Store, run: Run, queue: Queue, wish: Wish, status: RunStatus
 ) -> None:
-    queue = Queue(store, Accelerator(tmp_path / "accelerator.lock"), tmp_path / "runs", "me")
     queue.ask(run.id, wish)
     told = run_of(run.directory)
     assert told and told[0].status is status and told[1] == store.events(run.id)
 
 
-def test_an_interruption_outlives_the_database(store: Store, run: Run, tmp_path: Path) -> None:
+def test_an_interruption_outlives_the_database(store: Store, run: Run, queue: Queue) -> None:
     store.append(RunStarted(run=run.id, steps=6))
-    queue = Queue(store, Accelerator(tmp_path / "accelerator.lock"), tmp_path / "runs", "me")
-    assert queue.mark_interrupted() == [run.id]
+    assert queue.mend() == [run.id]
     assert remembered(run) == store.events(run.id) and isinstance(remembered(run)[-1], RunInterrupted)
+
+
+def test_the_line_of_an_end_that_a_kill_kept_out_comes_at_the_next_start(store: Store, run: Run, queue: Queue) -> None:
+    store.append(RunFinished(run=run.id, step=6, elapsed_seconds=1.0, tokens_per_second=1.0, peak_memory_bytes=1))
+    assert queue.mend() == [] and remembered(run) == store.events(run.id)
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["killed before the store", "killed after the store"])
+def test_a_deletion_that_was_killed_is_brought_to_its_end(
+    store: Store, run: Run, queue: Queue, tmp_path: Path, is_known: bool
+) -> None:
+    queue.ask(run.id, Wish.STOP)
+    run.directory.rename(run.directory.with_name(f"tmp.{run.id}"))
+    if not is_known:
+        store.delete(run.id)
+    queue.mend()
+    assert store.runs() == [] and not list((tmp_path / "runs").iterdir())
+
+
+def test_a_step_that_is_being_tried_keeps_its_folder(
+    store: Store, queue: Queue, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    folder = tmp_path / "runs" / "tmp.probe-x"
+    folder.mkdir(parents=True)
+    with accelerator.hold("trying a step"):
+        queue.mend()
+        assert folder.exists()
+    queue.mend()
+    assert not folder.exists()
+
+
+def test_a_run_that_goes_on_at_the_moment_of_its_deletion_keeps_its_folder(
+    store: Store, run: Run, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.ask(run.id, Wish.STOP)
+    monkeypatch.setattr(store, "delete", lambda run: False)
+    with pytest.raises(RunError, match="cannot be deleted"):
+        queue.delete(run.id)
+    assert (run.directory / "plan.json").exists()
 
 
 def empty(path: Path) -> None:
@@ -171,12 +218,11 @@ def test_a_write_that_is_refused_is_a_sentence(store: Store, run: Run) -> None:
 
 
 def test_a_log_that_cannot_be_written_pauses_the_run_once_and_says_why(
-    store: Store, tmp_path: Path, tiny_plan: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+    store: Store, queue: Queue, tiny_plan: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: EventLog, events_after: object) -> None:
         raise OSError(28, "No space left on device")
 
-    queue = Queue(store, Accelerator(tmp_path / "accelerator.lock"), tmp_path / "runs", "me")
     monkeypatch.setattr(EventLog, "catch_up", full)
     run = queue.run_now(tiny_plan(max_steps=3))  # type: ignore[arg-type]
     monkeypatch.undo()
@@ -186,9 +232,10 @@ def test_a_log_that_cannot_be_written_pauses_the_run_once_and_says_why(
     assert remembered(run) == store.events(run.id)
 
 
-def test_a_run_that_can_have_no_folder_waits_until_there_is_room(store: Store, plan: object, tmp_path: Path) -> None:
+def test_a_run_that_can_have_no_folder_waits_until_there_is_room(
+    store: Store, queue: Queue, plan: object, tmp_path: Path
+) -> None:
     (tmp_path / "runs").write_text("in the way")
-    queue = Queue(store, Accelerator(tmp_path / "accelerator.lock"), tmp_path / "runs", "me")
     with pytest.raises(DiskFull, match="the folder of the run cannot be written"):
         queue.submit(plan)  # type: ignore[arg-type]
     assert [run.status for run in store.runs()] == [RunStatus.PAUSED] and queue._thread is None

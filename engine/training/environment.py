@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from engine.training.run_folder import write_whole
+
 PACKAGES = (
     "luthier",
     "torch",
@@ -37,9 +39,18 @@ def environment() -> dict[str, object]:
 def write_environment(directory: Path) -> None:
     """Write it into the folder of a run, once; a run that goes on keeps what it began with, and adds what is other now."""
     path, now = directory / ENVIRONMENT, environment()
-    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    told = _told(path)
     if not told or told[-1] != now:
-        path.write_text(json.dumps([*told, now], indent=1), encoding="utf-8")
+        write_whole(path, json.dumps([*told, now], indent=1))
+
+
+def _told(path: Path) -> list[object]:
+    """Return what was written before; a file that is not there or damaged is no reason not to train."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return []
+    return found if isinstance(found, list) else []
 
 
 def _version(package: str) -> str | None:

@@ -35,9 +35,9 @@ def write_identity(run: Run) -> None:
         "id": run.id, "name": run.name, "created": run.created, "notes": run.notes, "tags": list(run.tags),
         "place": run.place, "series": run.series,
     }  # fmt: skip
-    _replace(run.directory / IDENTITY, json.dumps(identity, indent=1))
+    write_whole(run.directory / IDENTITY, json.dumps(identity, indent=1))
     if not (run.directory / PLAN).exists():
-        _replace(run.directory / PLAN, json.dumps(run.plan.to_json(), indent=1))
+        write_whole(run.directory / PLAN, json.dumps(run.plan.to_json(), indent=1))
 
 
 class EventLog:
@@ -164,7 +164,7 @@ def _number(value: object, otherwise: float) -> float:
     return float(value) if isinstance(value, int | float) else otherwise
 
 
-def _replace(path: Path, content: str) -> None:
+def write_whole(path: Path, content: str) -> None:
     """Write a file so that there is always an old or a new one, and never half of one."""
     beside = path.with_name(f"tmp.{path.name}.{os.getpid()}")
     beside.write_text(content, encoding="utf-8")

@@ -136,7 +136,8 @@ def test_checkpoints_come_as_often_as_asked_and_the_oldest_go(tiny_plan: NewPlan
     assert [event.step for event in heard.of(CheckpointSaved)] == [2, 4, 6, 7]
     kept = checkpoints.checkpoints("one", heard.run.directory)
     assert [checkpoint.step for checkpoint in kept] == [6, 7] and kept[-1].bytes == heard.of(CheckpointSaved)[-1].bytes
-    assert sorted(path.name for path in heard.run.directory.iterdir()) == ["checkpoints", "plan.json"]
+    names = sorted(path.name for path in heard.run.directory.iterdir())
+    assert names == ["checkpoints", "environment.json", "plan.json"]
 
 
 def test_a_checkpoint_holds_all_that_going_on_will_need(tiny_plan: NewPlan, train_and_hear: Train) -> None:
@@ -172,6 +173,17 @@ def test_rows_that_are_cut_or_left_out_are_told(tiny_plan: NewPlan, train_and_he
     heard = train_and_hear(tiny_plan(max_length=30))
     messages = [event.message for event in heard.of(RunWarned)]
     assert len(messages) == 2 and "left out" in messages[0] and "cut at the end" in messages[1]
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "7"])
+def test_an_environment_that_cannot_be_read_keeps_no_run_from_going_on(
+    tiny_plan: NewPlan, train_and_hear: Train, damaged: str
+) -> None:
+    plan = tiny_plan(max_steps=2)
+    file = train_and_hear(plan).run.directory / "environment.json"
+    file.write_text(damaged)
+    assert train_and_hear(plan, goes_on=True).events[-1].kind == "RunFinished"
+    assert len(json.loads(file.read_text())) == 1
 
 
 def test_rows_without_anything_to_learn_are_refused_in_a_sentence(tiny_plan: NewPlan, train_and_hear: Train) -> None:

@@ -158,7 +158,7 @@ def _constants(facts: Facts) -> list[str]:
         lines.append(assigned("LONGEST_QUESTION", min(whole(values, "max_length"), room)) + "  # tokens")
     if facts.objective is Objective.CLASSIFICATION:
         lines.append(assigned("LABELS", facts.plan.labels))
-    if facts.leading or not facts.has_template:
+    if facts.puts_leading:
         lines.append(assigned("LEADING", facts.leading) + "  # tokens with which every text begins")
     return [*lines, *_reward_constants(facts)]
 

@@ -76,6 +76,12 @@ class Facts:
         return self.way is not Way.PLAIN
 
     @property
+    def puts_leading(self) -> bool:
+        """Whether the script itself puts the first tokens before a text."""
+        own_texts = self.dataset.is_plain_text and self.way is not Way.TRL
+        return self.way is Way.PLAIN or (own_texts and bool(self.leading))
+
+    @property
     def recipe(self) -> Recipe:
         """How the model is loaded that the run is for."""
         return self.recipes[-1]

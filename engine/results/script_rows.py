@@ -314,7 +314,7 @@ def _supervised(facts: Facts) -> RowsCode:
 def _text_tokens(facts: Facts, text: str) -> str:
     ended = f"{text} + tokenizer.eos_token" if facts.ends_texts else text
     ids = f'tokenizer({ended}, add_special_tokens=False)["input_ids"]'
-    return f"LEADING + {ids}" if facts.leading else ids
+    return f"LEADING + {ids}" if facts.puts_leading else ids
 
 
 def _of_pairs(template: str, kept: str) -> Callable[[Facts], RowsCode]:

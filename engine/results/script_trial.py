@@ -123,7 +123,10 @@ class Trial:
         if self.plan.dataset.is_plain_text:
             text, end = str(sides[0]["text"]), str(self.tokenizer.eos_token)
             ids = self.tokenizer(text if text.endswith(end) else text + end)["input_ids"]
-            yield (encoded[0].token_ids, encoded[0].trained), (ids, [True] * len(ids))
+            yield (
+                encoded[0].token_ids,
+                ids,
+            )  # all of them are learnt; the first one, which nothing stands before, has no loss
         elif self.plan.dataset.dataset_type is DatasetType.LANGUAGE_MODELING:
             yield (encoded[0].token_ids, encoded[0].trained), self._marked(sides[0])
         elif len(sides) == 1:

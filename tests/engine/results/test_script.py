@@ -43,7 +43,6 @@ CELLS = {
     "sft": Cell("lora", M.LORA, "answers", STEPS),
     "conversations": Cell("instruction", M.LORA, "messages", {**STEPS, "lora_dropout": 0.2, "gradient_checkpointing": "true", "gradient_accumulation_steps": "2"}),
     "early": Cell("lora", M.LORA, "answers", {"max_steps": 12, "eval_steps": 1, "early_stopping_patience": 2, "learning_rate": 0.1}),
-    "full": Cell("full", M.FULL, "answers", {**STEPS, "frozen_layers": 1}),
     "prompt_tuning": Cell("prompt_tuning", M.PROMPT_TUNING, "answers", {**STEPS, "prompt_tuning_init": "TEXT"}),
     "p_tuning": Cell("p_tuning", M.P_TUNING, "answers", STEPS),
     "adalora": Cell("adalora", M.ADALORA, "answers", STEPS),
@@ -52,7 +51,7 @@ CELLS = {
     "text": Cell("continued_pretraining", M.LORA, "text", {**STEPS, "packing": "false"}),
     "classification": Cell("classification", M.LORA, "labels", STEPS),
     "dpo": Cell("dpo", M.LORA, "pairs", STEPS),
-    "dpo_full": Cell("dpo", M.FULL, "pairs", {**STEPS, "sft_weight": 0.5}),
+    "dpo_full": Cell("dpo", M.FULL, "pairs", {**STEPS, "sft_weight": 0.5, "frozen_layers": 1}),
     "kto": Cell("kto", M.LORA, "thumbs", {**STEPS, "eval_steps": 3}),
     "orpo": Cell("orpo", M.LORA, "pairs", STEPS),
     "cpo": Cell("cpo", M.LORA, "pairs", STEPS),
@@ -123,7 +122,6 @@ def plans(
     found = {name: laboratory.plan(cell) for name, cell in CELLS.items()}
     for way, template in TEMPLATES.items():
         found[way] = replace(found["sft"], model=model_with(template))
-    found["plain_orpo"] = replace(found["orpo"], model=found["plain_tokens"].model)
     pairs = conversational_pairs(laboratory)
     found["pairs_of_messages"] = replace(found["dpo"], dataset=pairs, held_out=HeldOut("file", pairs))
     found["qlora"] = replace(laboratory.plan(Cell("qlora", M.QLORA, "answers", STEPS)), model=wide)
@@ -218,7 +216,7 @@ def logged(folder: Path) -> Figures:
     )  # fmt: skip
 
 
-OTHERS = (*TEMPLATES, "plain_orpo", "pairs_of_messages", "qlora", "judged")
+OTHERS = (*TEMPLATES, "pairs_of_messages", "qlora", "judged")
 
 
 @pytest.mark.parametrize("name", [*CELLS, *OTHERS])
@@ -257,9 +255,29 @@ def test_a_script_makes_tokens_in_the_way_that_suits_the_chat_template(
     assert (facts.way, facts.tried, facts.unlike) == (way, plans[way].dataset.rows, 0)
 
 
+@pytest.mark.parametrize("has_template", [True, False])
+def test_first_tokens_of_the_tokenizer_stand_where_they_do_in_the_run(
+    has_template: bool, plans: dict[str, TrainingPlan], model_with: Callable[[str | None], PretrainedModel]
+) -> None:
+    model = model_with(CHATML if has_template else None)
+    assert model.path
+    plain = json.loads((model.path / "tokenizer.json").read_text())
+    first = {"SpecialToken": {"id": "<|system|>", "type_id": 0}}
+    plain["post_processor"]["single"].insert(0, first)
+    plain["post_processor"]["special_tokens"] = {
+        "<|system|>": {"id": "<|system|>", "ids": [2], "tokens": ["<|system|>"]}
+    }
+    (model.path / "tokenizer.json").write_text(json.dumps(plain))
+    for name in ("sft", "conversations", "text", "packing", "dpo", "kto", "classification"):
+        plan = replace(plans[name], model=model)
+        facts = facts_of(plan, None)
+        assert (facts.leading, facts.unlike) == ((2,), 0), name
+        assert ("LEADING = [2]" in script_of(plan).text) is (name == "packing" or (not has_template and name != "text"))
+
+
 def test_trl_makes_the_tokens_where_it_makes_the_same_ones(plans: dict[str, TrainingPlan]) -> None:
     assert {name for name in CELLS if facts_of(plans[name], None).way == "trl"} == {
-        "sft", "conversations", "early", "full", "prompt_tuning", "p_tuning", "adalora", "text", "dpo", "dpo_full", "reward", "rlhf",
+        "sft", "conversations", "early", "prompt_tuning", "p_tuning", "adalora", "text", "dpo", "dpo_full", "reward", "rlhf",
     }  # fmt: skip
 
 

@@ -148,6 +148,8 @@ results/
   watching.py         the room of a workspace in which runs are watched
   inquiry.py          what is asked about: rows, a model, a metric, prompts
   advice.py           the room of a workspace in which people are advised
+  run_card.py         what a run was, as Markdown
+  papers.py           the room in which a run is put on paper: card and script
   hosted.py           export of a dataset for a hosted provider
   shootout.py         techniques that learnt equally much: budget, scores, verdict
   trials.py           the room of a workspace for many runs at once

@@ -69,6 +69,7 @@ from engine.results.hosted import HostedExport
 from engine.results.inquiry import Found, Inquiry, answers_known
 from engine.results.listening import Listening
 from engine.results.measurements import AnsweredRow, MeasuredArm, MeasureProgress
+from engine.results.papers import Papers
 from engine.results.prompts import PromptSettings
 from engine.results.run_comparison import Difference, RunComparison
 from engine.results.shootout import Score, ScoredBy, SeriesRow, Standing
@@ -123,6 +124,7 @@ class Workspace:
         data: The datasets, the room with a name of its own.
         listening: What base and tuned models answer.
         advice: Whether to fine-tune at all, measured.
+        papers: What a run was, as a card or a script.
         keeping: The order, the names and the room of runs.
         watching: What a page that watches runs asks for.
         trials: Many runs at once: sweeps and shoot-outs.
@@ -138,13 +140,14 @@ class Workspace:
         self._accelerator = Accelerator(directory / "accelerator.lock")
         owner = f"{this_process()}#{secrets.token_hex(4)}"
         self._queue = Queue(self._store, self._accelerator, directory / "runs", owner)
+        self._libraries = WarmUp("engine.data.chat_format", "engine.models.generation", "engine.training.runner")
+        self.papers = Papers(self._store, directory / "runs", self._libraries)
         self.keeping = Keeping(self._store, self._queue, directory)
         self._catalog = Catalog(ASSETS / "starter", directory / "models")
         self.data = Library(directory / "data", self._load_examples(), self._loaded_tokenizer)
         self._planner = Planner(self._catalog, self.data, self._store, directory)
         self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
         self._lock = threading.Lock()
-        self._libraries = WarmUp("engine.data.chat_format", "engine.models.generation", "engine.training.runner")
         self.listening = Listening(self._store, self._accelerator, self._libraries)
         self.advice = AdviceRoom(
             self._catalog, self.data, self._planner, self._store, directory, self.listening, self._loaded_tokenizer
@@ -373,16 +376,6 @@ class Workspace:
 
         found = self.run(run)
         return checkpoints(found.id, found.directory)
-
-    def result_step(self, run: str) -> int:
-        """Return the step of the checkpoint that is heard and measured unless another one is asked for.
-
-        Raises:
-            RunError: When the run has none that can be used.
-        """
-        from engine.training.checkpoints import result_of
-
-        return result_of(self.run(run)).step
 
     def series(self, run: str, after: int = 0) -> SeriesDelta:
         """Return what the charts need that they do not have yet: points after event number `after`, and the state."""

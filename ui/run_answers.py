@@ -12,6 +12,7 @@ from starlette.responses import Response
 from engine.errors import TuningError
 from engine.types import Run
 from engine.workspace import Workspace
+from ui import words
 from ui.overlay import MOST_RUNS, comparison_shown, run_labels, run_title, runs_offered
 from ui.train_views import blocks_shown, live_answer
 
@@ -55,7 +56,20 @@ def answer(workspace: Workspace, asked: object) -> Answer:
     run, after = _run(workspace, asked), _whole(asked, "after")
     if run is None or after is None:
         return {}
-    return live_answer(run, workspace.series(run.id, after), run_title(run, _titles(workspace)))
+    shown = dict(live_answer(run, workspace.series(run.id, after), run_title(run, _titles(workspace))))
+    silence = workspace.watching.silence(run)
+    if silence:
+        shown["words"] = {**shown["words"], "says": silence_words(silence.seconds, silence.usual_step_seconds)}  # type: ignore[dict-item]
+    return shown
+
+
+def silence_words(seconds: float, usual_step_seconds: float) -> str:
+    """Return what to think of a run that has said nothing for long."""
+    usual = f" (one usually takes {words.seconds_text(max(1.0, usual_step_seconds))})" if usual_step_seconds else ""
+    return (
+        f"No step for {words.seconds_text(seconds)}{usual}. It may be looking at many held-out rows or saving a large checkpoint; if not, "
+        "it is stuck. Stop is heard as soon as the program comes back to it; the checkpoints kept so far are safe in any case."
+    )
 
 
 def closer(workspace: Workspace, asked: object) -> Answer:

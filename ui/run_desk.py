@@ -30,6 +30,7 @@ class Parts:
     save: gr.Button
     card: gr.HTML
     make_script: gr.Button
+    make_card: gr.Button
     script: gr.Code
 
 
@@ -49,7 +50,9 @@ def _layout() -> Parts:
         )
         save = gr.Button("Save name, tags and notes", elem_id="desk-save", size="sm")
         card = panel(elem_id="desk-card")
-        make_script = gr.Button("Show as a Python script", elem_id="desk-script", size="sm")
+        with gr.Row(elem_id="desk-texts"):
+            make_card = gr.Button("Show its card", elem_id="desk-make-card", size="sm")
+            make_script = gr.Button("Show as a Python script", elem_id="desk-script", size="sm")
         script = gr.Code(
             language="python",
             visible=False,
@@ -58,7 +61,7 @@ def _layout() -> Parts:
             interactive=False,
             max_lines=30,
         )
-    return Parts(whole, name, tags, notes, save, card, make_script, script)
+    return Parts(whole, name, tags, notes, save, card, make_script, make_card, script)
 
 
 def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
@@ -80,8 +83,14 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
 
     @guarded
     def show_script(choices: Choices) -> object:
-        made = workspace.script(_wanted(workspace, choices).id)
-        return gr.update(value=made, visible=True)
+        made = workspace.papers.script(_wanted(workspace, choices).id)
+        told = made.text or "\n".join(f"# {sentence}" for sentence in made.differences)
+        return gr.update(value=told, language="python", label="The same run without Luthier", visible=True)
+
+    @guarded
+    def show_card(choices: Choices) -> object:
+        told = workspace.papers.card(_wanted(workspace, choices).id)
+        return gr.update(value=told, language="markdown", label="What this run was", visible=True)
 
     def hide_script() -> object:
         return gr.update(value=None, visible=False)
@@ -92,6 +101,7 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
     parts.whole.expand(draw, session.choices, fields, **QUIET)
     parts.save.click(save, [session.choices, parts.name, parts.tags, parts.notes], fields, **QUIET)
     parts.card.pick(act, session.choices, [session.choices, parts.card], **QUIET)
+    parts.make_card.click(show_card, session.choices, parts.script, **QUIET)
     parts.make_script.click(show_script, session.choices, parts.script, **QUIET)
 
 
@@ -110,7 +120,7 @@ def _filled(workspace: Workspace, run: Run | None) -> tuple[object, ...]:
 
 def _card(workspace: Workspace, run: Run) -> str:
     try:
-        result = workspace.result_step(run.id)
+        result = workspace.keeping.result_step(run.id)
     except TuningError:
         result = None
     return desk(run, workspace.checkpoints(run.id), workspace.keeping.room_of(run.id), result)

@@ -113,7 +113,9 @@ def ways_out(
         kind = ("model",) if change.model else (change.technique, *change.settings)
         needed = None if kind in found else estimate(change)
         if needed is not None and needed < needed_bytes:
-            found[kind] = replace(change, sentence=f"{change.sentence}: {_gigabytes(needed)} instead of {_gigabytes(needed_bytes)}")
+            found[kind] = replace(
+                change, sentence=f"{change.sentence}: {_gigabytes(needed)} instead of {_gigabytes(needed_bytes)}"
+            )
         if len(found) == most:
             break
     return list(found.values())

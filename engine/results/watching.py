@@ -10,8 +10,10 @@ afford: 100,000 steps take the store 1.3 s.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -22,7 +24,7 @@ from engine.events import EvaluationLogged, RunFinished, RunProved, RunWarned, S
 from engine.results.run_comparison import RunComparison, comparison
 from engine.training.curves import Block, Curves, Record, table_of_points
 from engine.training.metrics import MOST_POINTS, Point
-from engine.types import Run
+from engine.types import Run, RunStatus
 
 RUNS_KEPT = 8
 """Runs whose columns stay in memory: the one on view, those drawn over it, and some to go back to; 16 MB each at 100,000 steps."""
@@ -31,6 +33,9 @@ MOST_LOOKS = 120
 """Of how many steps the model's answers are sent to a page that begins anew; more than anyone scrubs through."""
 
 BUSY_SECONDS = 10.0
+
+SILENT_SECONDS, SILENT_STEPS = 30.0, 10.0
+"""A run that says nothing for so long, and for so many of its steps, is wedged, or looks at many held-out rows."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,14 @@ class SeriesDelta:
     def points(self) -> Mapping[str, Sequence[Point]]:
         """Each curve by itself."""
         return {name: points for block in self.blocks for name, points in block.points().items()}
+
+
+@dataclass(frozen=True)
+class Silence:
+    """For how long a run has said nothing, and how long a step of it usually takes (0 when none was made). Seconds."""
+
+    seconds: float
+    usual_step_seconds: float
 
 
 @dataclass
@@ -130,6 +143,21 @@ class Watching:
         kept = self._up_to_date(run.id)
         with kept.lock:
             return "".join(table_of_points(kept.curves))
+
+    def silence(self, run: Run) -> Silence | None:
+        """Return for how long a run that trains has said nothing, when that is much longer than its steps take."""
+        if run.status not in {RunStatus.RUNNING, RunStatus.STOPPING}:
+            return None
+        with closing(self._connection()) as connection:
+            last = connection.execute(
+                "SELECT kind, time, payload FROM event WHERE run = ? ORDER BY number DESC LIMIT 1", (run.id,)
+            ).fetchone()
+        if last is None:
+            return None
+        told = json.loads(last[2])
+        usual = told["elapsed_seconds"] / max(1, told["step"]) if last[0] == "StepLogged" else 0.0
+        seconds = time.time() - last[1]
+        return Silence(seconds, usual) if seconds > max(SILENT_SECONDS, SILENT_STEPS * usual) else None
 
     def _up_to_date(self, run: str) -> _Kept:
         with self._lock:

@@ -1,0 +1,39 @@
+"""The room of a workspace in which a run is put on paper: a card to keep beside its weights, a script that needs no Luthier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.models.warm_up import WarmUp
+from engine.results.run_card import environments_of, run_card
+from engine.training.metrics import summary
+from engine.training.store import Store
+
+if TYPE_CHECKING:
+    from engine.results.script import Script
+
+
+class Papers:
+    """Runs as texts.
+
+    Args:
+        store: The workspace's runs.
+        runs_directory: The folder in which each has its folder.
+        libraries: The heavy libraries, which may still be imported.
+    """
+
+    def __init__(self, store: Store, runs_directory: Path, libraries: WarmUp) -> None:
+        self._store, self._runs_directory, self._libraries = store, runs_directory, libraries
+
+    def card(self, run: str) -> str:
+        """Return what a run was, as Markdown."""
+        found = self._store.run(run)
+        return run_card(found, summary(self._store.events(run), found), environments_of(found.directory))
+
+    def script(self, run: str) -> Script:
+        """Return a run as a plain script of the libraries, and what that cannot express."""
+        self._libraries.wait()
+        from engine.results.script import script_of  # noqa: PLC0415 - brings torch, and only whoever asks waits for it
+
+        return script_of(self._store.run(run).plan, self._runs_directory)

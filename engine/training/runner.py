@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import Trainer, set_seed
 
-from engine.errors import DataError, DiskFull, ModelError, OutOfMemory, RunError
+from engine.errors import DataError, DiskFull, Diverged, ModelError, OutOfMemory, RunError
 from engine.events import RunEvent, RunFinished, RunPaused, RunResumed, RunStarted, RunStopped, RunWarned
 from engine.guide.objectives import OBJECTIVES
 from engine.models.accelerator import Accelerator
@@ -126,6 +126,11 @@ def _train_and_release(
         failure = sentence_of(error, plan, run)
         if failure is None:
             raise
+    except Diverged as diverged:
+        kept = checkpoints.checkpoints(run.id, run.directory)
+        last = f"The last checkpoint is of step {kept[-1].step:,}." if kept else "There is no checkpoint yet."
+        diverged.next_step = f"{diverged.next_step} {last}"
+        raise
     finally:
         release_memory()
         shutil.rmtree(checkpoints.temporary_directory(run.directory), ignore_errors=True)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import LlamaForCausalLM
 
 from engine.data.chat_format import tokenize_rows
-from engine.errors import DataError, ModelError, RunError
+from engine.errors import DataError, Diverged, ModelError, RunError
 from engine.events import (
     CheckpointSaved,
     EvaluationLogged,
@@ -184,6 +184,27 @@ def test_an_environment_that_cannot_be_read_keeps_no_run_from_going_on(
     file.write_text(damaged)
     assert train_and_hear(plan, goes_on=True).events[-1].kind == "RunFinished"
     assert len(json.loads(file.read_text())) == 1
+
+
+@pytest.mark.parametrize(
+    ("save_steps", "says"), [(2, "The last checkpoint is of step 2."), (0, "There is no checkpoint yet.")]
+)
+def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(
+    tiny_plan: NewPlan, train_and_hear: Train, monkeypatch: pytest.MonkeyPatch, save_steps: int, says: str
+) -> None:
+    step, taken = torch.optim.AdamW.step, iter(range(100))
+
+    def spoil(self: torch.optim.AdamW, *args: object, **named: object) -> object:
+        done = step(self, *args, **named)  # type: ignore[arg-type]
+        if next(taken) == 3:
+            with torch.no_grad():
+                self.param_groups[0]["params"][0].fill_(float("nan"))
+        return done
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spoil)
+    with pytest.raises(Diverged) as raised:
+        train_and_hear(tiny_plan(max_steps=12, save_steps=save_steps))
+    assert raised.value.where == "step 7" and raised.value.next_step.endswith(says)
 
 
 def test_rows_without_anything_to_learn_are_refused_in_a_sentence(tiny_plan: NewPlan, train_and_hear: Train) -> None:

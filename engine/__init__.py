@@ -126,6 +126,7 @@ training/
   reporter.py         the trainer's callback: events, saves, Stop
   runner.py           the one function that trains
   probe.py            one step of a plan, to see what it really takes
+  insisting.py        a Stop that a wedged step does not hear
   queue.py            the one training thread of a process
   disk_use.py         how much room a workspace takes, and what of it can go
   keeping.py          the room for the order, names and files of runs

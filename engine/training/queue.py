@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from engine.errors import DamagedDatabase, DiskFull, RunError, TuningError
-from engine.events import RunEvent, RunFailed, RunInterrupted, RunPaused
+from engine.events import RunEvent, RunFailed, RunInterrupted, RunPaused, RunStopped, StepLogged
 from engine.models.accelerator import Accelerator
+from engine.training.insisting import QUIET_SECONDS, Pulse, StopInsisted, insist
 from engine.training.reserve import Reserve
 from engine.training.run_folder import DOOMED, EventLog, write_identity
 from engine.training.store import Store
@@ -47,11 +48,13 @@ class Queue:
         runs_directory: The folder in which each run gets its folder.
         owner: The name of this process (`engine.processes.this_process`).
         threads: CPU threads that a run in the training thread may use; None leaves them as they are.
+        quiet_seconds: After how much silence a run that was asked to stop is taken to be wedged.
     """
 
     def __init__(
-        self, store: Store, accelerator: Accelerator, runs_directory: Path, owner: str, threads: int | None = None
-    ) -> None:
+        self, store: Store, accelerator: Accelerator, runs_directory: Path, owner: str, threads: int | None = None,
+        quiet_seconds: float = QUIET_SECONDS,
+    ) -> None:  # fmt: skip
         """Start nothing: the thread is made when the first run is submitted."""
         self._store, self._accelerator = store, accelerator
         self._runs_directory, self._owner, self._threads = runs_directory, owner, threads
@@ -59,6 +62,7 @@ class Queue:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._wishes: dict[str, Wish | None] = {}  # of the runs that this process trains now
+        self._pulse, self._quiet_seconds = Pulse(), quiet_seconds
         self._closed = False
 
     def submit(self, plan: TrainingPlan, name: str = "", *, series: str = "") -> Run:
@@ -135,6 +139,8 @@ class Queue:
         """
         if run in self._wishes and (wish is Wish.STOP or self._wishes[run] is None):
             self._wishes[run] = wish  # first: a full disk shall not keep it from being heard
+            if wish is Wish.STOP and self._thread:
+                insist(self._thread, lambda: self._wishes.get(run) is Wish.STOP, self._pulse, self._quiet_seconds)
         asked = self._store.ask(run, wish)
         if not asked.status.is_active:  # it waited, and has ended by this; one that trains writes its log itself
             self._keep_log(run, asked.directory)
@@ -246,12 +252,13 @@ class Queue:
         return next((run for run in self._store.queued(self._owner) if run.id not in self._wishes), None)
 
     def _train(self, run: Run, threads: int | None) -> None:
-        last_step, log = run.step, EventLog(run.directory)
+        last_step, log, self._pulse = run.step, EventLog(run.directory), Pulse()
         self._reserve.keep()
 
         def emit(event: RunEvent) -> None:
             nonlocal last_step
             numbered = self._store.append(event)
+            self._pulse.beat(event.elapsed_seconds / event.step if isinstance(event, StepLogged) else None)
             last_step = numbered.payload().get("step", last_step)  # type: ignore[assignment]
             try:
                 log.catch_up(partial(self._store.events, run.id))
@@ -271,6 +278,8 @@ class Queue:
             self._settle(_paused(run, last_step, full))
         except TuningError as error:
             self._settle(RunFailed(run=run.id, step=last_step, error=error.to_json()))
+        except StopInsisted:  # what the step that did not end had learnt is lost; the checkpoints before it are whole
+            self._settle(RunStopped(run=run.id, step=last_step, elapsed_seconds=0.0))
         except Exception as error:
             self._settle(RunFailed(run=run.id, step=last_step, error=self._bug(run, error)))
         finally:

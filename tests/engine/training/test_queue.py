@@ -196,3 +196,23 @@ def test_a_plan_trained_in_the_background_gives_the_numbers_of_the_command_line(
 
 def test_no_thread_is_made_before_the_first_run(queue: Queue) -> None:
     assert queue._thread is None
+
+
+def test_stop_is_heard_by_a_step_that_does_not_end(
+    store: Store, accelerator: Accelerator, tmp_path: Path, tiny_plan: NewPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def for_ever(*_: object, **__: object) -> None:
+        while True:
+            time.sleep(0.01)
+
+    queue = Queue(store, accelerator, tmp_path / "runs", this_process(), quiet_seconds=0.5)
+    run = queue.submit(tiny_plan(max_steps=100_000, save_steps=1))
+    wait_until(lambda: has_stepped(store, run.id))
+    monkeypatch.setattr("engine.training.reporter.Reporter.on_log", for_ever)
+    time.sleep(0.3)
+    assert queue.ask(run.id, Wish.STOP).status is RunStatus.STOPPING
+    wait_until(lambda: store.run(run.id).status is RunStatus.STOPPED)
+    assert checkpoints.newest_verified(run.id, run.directory) and accelerator.holder() is None
+    monkeypatch.undo()
+    queue.ask(queue.submit(tiny_plan(max_steps=2)).id, Wish.PAUSE)
+    queue.close()

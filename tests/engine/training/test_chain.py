@@ -72,7 +72,8 @@ def test_the_first_stage_tells_how_often_the_better_answer_wins_and_the_second_r
 def test_only_the_second_stage_leaves_a_checkpoint_and_the_reward_model_is_kept_beside_it(
     laboratory: Laboratory, chain: Run
 ) -> None:
-    assert [checkpoint.step for checkpoint in laboratory.workspace.checkpoints(chain.id)] == [2 * STEPS]
+    kept_steps = [checkpoint.step for checkpoint in laboratory.workspace.checkpoints(chain.id)]
+    assert kept_steps[-1] == 2 * STEPS and min(kept_steps) > STEPS
     kept = json.loads((chain.directory / "reward_model" / "adapter_config.json").read_text())
     assert kept["task_type"] == "SEQ_CLS" and (chain.directory / "reward_model" / "adapter_model.safetensors").is_file()
 

@@ -270,7 +270,7 @@ CASES = (
     ),
     Case("faulty", "lora", "persona", 401, "rate x100", HIGH, rate=100),
     Case("faulty", "full", "polite", 402, "rate x50", HIGH, rate=50),
-    Case("faulty", "ia3", "short", 403, "rate x100", HIGH, rate=100),
+    Case("faulty", "ia3", "short", 403, "rate x50", HIGH, rate=50),
     Case("faulty", "classification", "sentiment", 404, "rate x100", HIGH, rate=100),
     Case("faulty", "full", "json", 405, "rate /1000", LOW, rate=1e-3),
     Case("faulty", "lora", "sentiment", 406, "rate /1000", LOW, rate=1e-3),

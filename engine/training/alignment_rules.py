@@ -22,7 +22,7 @@ BY_HEART, APART = 0.8, 0.2
 """Pairs are known by heart from this share told right, when held-out pairs are so far behind."""
 
 DRIFT, DRIFT_OF_THUMBS = 1.0, 30.0
-"""Nats of drift: a token where rewards are learnt from (healthy calibration runs stayed below 0.45), an answer for KTO (below 1)."""
+"""Nats of drift: a token where rewards are learnt from (usual values of healthy runs stayed below 0.4), an answer for KTO (below 0.5)."""
 
 AT_LIMIT, VANISHED, FEWEST_TOKENS = 0.97, 0.25, 4.0
 """Answers that run to their limit, or shrink to a share of their length and to a few tokens."""

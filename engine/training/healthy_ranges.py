@@ -45,7 +45,7 @@ HEALTHY_RANGES: tuple[HealthyRange, ...] = (
         "arXiv 1211.5063, section 3.2; transformers TrainingArguments, max_grad_norm", low=0.0, high_setting="max_grad_norm",
     ),
     HealthyRange(
-        "kl", _REWARDED, "Above about half a nat a token the text of the starter model began to break, whatever the reward said.",
+        "kl", _REWARDED, "Healthy runs of the starter model stayed inside; those that gamed their reward went far beyond it, the reward rising all the while.",
         MEASURED, low=0.0, high=0.6,
     ),
     HealthyRange(

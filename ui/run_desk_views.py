@@ -43,6 +43,8 @@ def _actions(run: Run, room: RunBytes) -> str:
         '<div class="desk-actions">'
         '<button type="button" class="button small" data-pick="duplicate" data-open="technique" '
         'title="Everything is filled in on the Technique tab; change what you like, then start">Duplicate and change</button>'
+        '<button type="button" class="button small" data-pick="duplicate" data-open="technique" data-opens-several="sweep" '
+        'title="The same run once for each of a few values of a setting">Vary a setting</button>'
         f'<button type="button" class="button small" data-pick="tidy" title="{text(tidy)}"{tidy_off} '
         f'data-confirm="{text(f"Delete the spare checkpoints of this run, {spare}? Its result stays.")}">Tidy up</button>'
         f'<button type="button" class="button small danger" data-pick="delete" title="{text(why or "Deletes the run and its files")}"{active} '

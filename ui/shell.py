@@ -42,10 +42,11 @@ STYLES = (
     "guide.css",
     "lessons.css",
     "decide.css",
+    "several.css",
 )
 SCRIPTS = (
     "luthier.js", "run_curves.js", "run_charts.js", "run_controls.js", "run_samples.js", "run_overlay.js", "live_chart.js", "guide.js",
-    "lessons.js",
+    "lessons.js", "several.js",
 )  # fmt: skip
 
 

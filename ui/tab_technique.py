@@ -12,7 +12,7 @@ import gradio as gr
 from engine.errors import PlanError, TuningError, UsageError
 from engine.types import Hyperparameter, Value
 from engine.workspace import OPTION_TITLES, Change, ComparedTechnique, TechniqueChoice, Workspace, idle_settings
-from ui import deciding, words
+from ui import deciding, several, words
 from ui import technique_views as views
 from ui.choices import Choices
 from ui.forms import FieldNotes, form, sent_settings, settings_form
@@ -61,14 +61,14 @@ class Compared:
 def build(workspace: Workspace, session: Session) -> None:
     """Build the tab and wire it to the choices."""
     deciding.build(workspace, session)
-    parts = _layout(workspace)
+    parts = _layout(workspace, session)
     _wire_models(workspace, session, parts)
     _wire_choices(workspace, session, parts)
     _wire_table(workspace, session, parts)
     _wire_cost(workspace, session, parts)
 
 
-def _layout(workspace: Workspace) -> Parts:
+def _layout(workspace: Workspace, session: Session) -> Parts:
     fresh = Choices()
     with gr.Row(elem_id="technique-layout", equal_height=False):
         with gr.Column(elem_id="technique-choices", min_width=280):
@@ -84,6 +84,7 @@ def _layout(workspace: Workspace) -> Parts:
             techniques = _picker(_techniques(workspace, fresh), elem_id="techniques")
             compare = gr.Button("Compare all", size="md", elem_id="compare-all", interactive=False)
         table = comparison(elem_id="technique-table")
+        several.build(workspace, session)
         with gr.Column(elem_id="technique-settings", min_width=400):
             guide = panel(_guide(workspace, fresh), elem_id="guide")
             trained = panel(_trained(workspace, fresh, counted=False), elem_id="trained")

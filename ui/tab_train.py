@@ -11,7 +11,7 @@ import gradio as gr
 from engine.errors import TuningError, UsageError
 from engine.types import Run, RunStatus, Wish
 from engine.workspace import Change, Workspace
-from ui import run_desk, words
+from ui import run_desk, series_panel, words
 from ui import train_views as views
 from ui.choices import Choices
 from ui.guard import guarded, guarded_with
@@ -58,7 +58,9 @@ def _layout(workspace: Workspace, session: Session) -> Parts:
                 stop = gr.Button("Stop", elem_id="stop", scale=0, min_width=84, interactive=False)
                 about = panel(elem_id="about-to-run")
             outcome = panel(views.nothing_chosen(), elem_id="outcome")
+            series = series_panel.strip()
             live = live_run(page_functions(workspace), elem_id="live")
+            series_panel.build(workspace, session, series)
             run_desk.build(workspace, session)
         with gr.Column(elem_id="train-runs", min_width=260):
             runs = panel(runs_panel([], None, {}, 0.0), elem_id="runs")

@@ -166,6 +166,14 @@ window.luthier.runOverlay = (element, asked, changed) => {
     if (event.key === 'Escape' && picker().contains(event.target)) { open(false); button().focus(); }
   });
 
+  // A series asks for its runs over the one on view.
+  document.addEventListener('luthier-overlay', async ({detail}) => {
+    if (!element.isConnected || !current) return;
+    offered = (await asked.others(current.id)).runs;
+    for (const id of detail.runs) if (offered.some(({run}) => run === id)) choose(id, true);
+    element.scrollIntoView({block: 'start'});
+  });
+
   // The run on view is never drawn over itself; the others stay when another one comes into view.
   const turn = (run) => {
     current = run;

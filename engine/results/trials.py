@@ -263,15 +263,16 @@ class Trials:
             )
             place += progress.measured is not None
 
-    def seconds_to_measure(self, series: str, rows: int) -> float:
-        """Estimate how long `measure` takes.
+    def to_measure(self, series: str, rows: int, metric: str = "") -> tuple[int, float]:
+        """Return how many `measure` would ask that many rows, and how many seconds that takes, estimated.
 
         Raises:
             TuningError: When the rows are gone.
         """
         runs = self._runs(series)
-        found = self._advice.found_of(runs[0], self._metric_of(runs))
-        return self._advice.estimated_seconds(found, ["tuned"] * len(self._unmeasured(runs, found, rows)), rows)
+        found = self._advice.found_of(runs[0], metric or self._metric_of(runs))
+        waiting = len(self._unmeasured(runs, found, rows))
+        return waiting, self._advice.estimated_seconds(found, ["tuned"] * waiting, rows)
 
     def table_text(self, table: SeriesTable) -> str:
         """Return a table as the text of a CSV file."""

@@ -146,7 +146,8 @@ def test_measuring_asks_the_untuned_model_and_each_result_the_same_rows_and_keep
     workspace: Workspace, finished: tuple[Run, ...]
 ) -> None:
     series = finished[0].series
-    assert workspace.trials.seconds_to_measure(series, 4) > 0
+    waiting, seconds = workspace.trials.to_measure(series, 4)
+    assert waiting == 3 and seconds > 0
     heard = list(workspace.trials.measure(series, 4))
     assert list(dict.fromkeys(one.name for one in heard)) == ["Untuned model", "LoRA", "(IA)³"]
     assert heard[-1].share == 1.0

@@ -100,8 +100,8 @@ training/
   database.py         the SQLite file: connections, transactions, migrations, damage
   store.py            runs, their queue and their events
   run_folder.py       what a run's folder holds, so that it can be told from that alone
-  rebuilding.py       the store made anew from the folders of the runs
   reserve.py          room kept for writing down how a run ended
+  rebuilding.py       the store made anew from the folders of the runs
   comparing.py        one technique beside the others, for the same model and rows
   planner.py          what can be chosen together in a workspace
   series.py           several runs from one choice: a grid of up to two settings

@@ -82,7 +82,8 @@ class Database:
 
         Raises:
             DamagedDatabase: When the file is no database, or is not whole.
-            RunError: When it cannot be opened, or is one of a newer Luthier.
+            DiskFull: When it cannot be opened, most often for want of room for its journal.
+            RunError: When it is one of a newer Luthier.
         """
         self._path, self._suspect = path, path.with_name(path.name + SUSPECT)
         self._local = threading.local()
@@ -94,7 +95,7 @@ class Database:
             self._migrate()
         except sqlite3.OperationalError as error:
             self.close()
-            raise RunError(
+            raise DiskFull(
                 "the database of runs cannot be opened", where=str(path), found=str(error),
                 next_step="See that the folder can be written, that the disk has room, and that nobody holds the file.",
             ) from error  # fmt: skip

@@ -19,13 +19,16 @@ from engine.errors import DamagedDatabase, DiskFull, RunError, TuningError
 from engine.events import RunEvent, RunFailed, RunInterrupted, RunPaused, RunStopped, StepLogged
 from engine.models.accelerator import Accelerator
 from engine.training.insisting import QUIET_SECONDS, Pulse, StopInsisted, insist
-from engine.training.reserve import Reserve
+from engine.training.reserve import RESERVE, Reserve
 from engine.training.run_folder import DOOMED, EventLog, write_identity
 from engine.training.store import Store
 from engine.types import Run, RunStatus, TrainingPlan, Wish
 
 STORE_POLL_SECONDS = 0.25
 """How often a running step may ask the store whether another process wants something of the run."""
+
+QUEUE_POLL_SECONDS = 1.0
+"""How often a training thread that has nothing to do looks at the queue."""
 
 CLOSE_SECONDS = 60.0
 """How long `close` waits for the run to keep its checkpoint: a step, a save; the process ends then in any case."""
@@ -58,7 +61,7 @@ class Queue:
         """Start nothing: the thread is made when the first run is submitted."""
         self._store, self._accelerator = store, accelerator
         self._runs_directory, self._owner, self._threads = runs_directory, owner, threads
-        self._reserve = Reserve(runs_directory.with_name("reserve"))
+        self._reserve = Reserve(runs_directory.with_name(RESERVE))
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._wishes: dict[str, Wish | None] = {}  # of the runs that this process trains now
@@ -239,7 +242,7 @@ class Queue:
         with self._changed:
             run = self._next()
             while run is None and not self._closed:
-                self._changed.wait()
+                self._changed.wait(QUEUE_POLL_SECONDS)  # another process may have let the queue go on
                 run = self._next()
             if self._closed or run is None:
                 return None

@@ -9,6 +9,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+RESERVE = "reserve"
+"""Its name, beside the database."""
+
 RESERVE_BYTES = 2**20
 """A status, an event and its line take a few pages of 4 KB in the journal; with room to spare for other windows."""
 

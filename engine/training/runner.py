@@ -382,7 +382,8 @@ def sentence_of(error: BaseException, plan: TrainingPlan, run: Run) -> RunError 
     is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     if is_full or any(word in said for word in DISK_WORDS):
         return DiskFull(
-            "the disk is full", where=str(run.directory), found=said.splitlines()[0][:200] if said else "",
+            "the disk is full", where=str(run.directory),
+            found=error.strerror if isinstance(error, OSError) and error.strerror else "a file could be written only in part",
             next_step="Free some space, or delete old runs, then resume; checkpoints kept before are whole.",
         )  # fmt: skip
     return None

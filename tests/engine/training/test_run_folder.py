@@ -13,6 +13,7 @@ import pytest
 from engine.errors import DamagedDatabase, DiskFull, RunError
 from engine.events import RunEvent, RunFinished, RunInterrupted, RunStarted, RunWarned
 from engine.models.accelerator import Accelerator
+from engine.training.database import Database
 from engine.training.queue import Queue
 from engine.training.rebuilding import open_store
 from engine.training.reserve import RESERVE_BYTES, Reserve
@@ -253,3 +254,19 @@ def test_lines_of_a_log_are_json_with_the_stores_numbers(store: Store, run: Run)
     EventLog(run.directory).catch_up(partial(store.events, run.id))
     lines = (run.directory / EVENTS).read_text().splitlines()
     assert [json.loads(line)["number"] for line in lines] == [1, 2]
+
+
+def test_who_cannot_open_the_database_on_a_full_disk_is_given_the_reserve(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Reserve(tmp_path / "reserve").keep()
+    (tmp_path / "runs").mkdir()
+    connect, path = Database._connect, tmp_path / "reserve"
+
+    def full(self: Database) -> sqlite3.Connection:
+        if path.exists():
+            raise sqlite3.OperationalError("disk I/O error")
+        return connect(self)
+
+    monkeypatch.setattr(Database, "_connect", full)
+    assert opened(tmp_path)[0].runs() == [] and not path.exists()

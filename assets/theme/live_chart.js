@@ -220,6 +220,10 @@ window.luthier.liveRun = (element, props, server, watch) => {
 
   document.addEventListener('visibilitychange', pull);
   watch('value', pull);
+  // As soon as the tab is opened, and not at the next turn of the clock. The drawing library (4 MB) comes before that, when the
+  // page has nothing else to do.
+  new IntersectionObserver(([{isIntersecting}]) => { if (isIntersecting) pull(); }).observe(element.parentElement || element);
+  (window.requestIdleCallback || setTimeout)(() => charts.plotly().catch(() => {}), {timeout: 4000});
   const timer = setInterval(() => (element.isConnected ? pull() : clearInterval(timer)), PERIOD);
   pull();
 };

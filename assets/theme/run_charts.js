@@ -136,7 +136,7 @@ window.luthier.runCharts = (element, props, heard) => {
     const traces = entry.chart.series.flatMap((series) => (series.style === 'level' ? level(series, how) : now.runs.flatMap((run) => linesOf(entry.chart, series, run, how))));
     const Plotly = await plotly();
     if (!entries.has(entry.chart.key)) return;
-    await Plotly.react(entry.place, traces, layout(entry.chart, how, width, height, extentOf(entry.chart, traces)), {displayModeBar: false, doubleClick: false});
+    await Plotly.react(entry.place, traces, layout(entry.chart, how, width, height, extentOf(entry.chart, traces)), {displayModeBar: false, doubleClick: false, showTips: false});
     if (!entry.place.dataset.listens) listen(entry.chart.key, entry.place);
     point(entry);
   };

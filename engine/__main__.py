@@ -373,6 +373,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _everything_else_to_stderr():
             workspace = Workspace.open(arguments.workspace)
+            if workspace.rebuilt:
+                print(workspace.rebuilt)
             try:
                 answer = VERBS[arguments.verb][0](workspace, arguments)
             finally:

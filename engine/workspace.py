@@ -128,7 +128,7 @@ class Workspace:
         keeping: The order, the names and the room of runs.
         watching: What a page that watches runs asks for.
         trials: Many runs at once: sweeps and shoot-outs.
-        rebuilt: A sentence when the database had to be made anew from the folders of the runs; empty otherwise.
+        rebuilt: A sentence when runs had to be read back from their folders, into a damaged database; empty otherwise.
     """
 
     def __init__(self, directory: Path) -> None:

@@ -1,9 +1,12 @@
-"""The store of a workspace opened, and made anew from the folders of the runs when its file is damaged or gone."""
+"""The store of a workspace opened, and brought up to the folders of its runs when its file is damaged or gone, or lost its end.
+
+Each event is committed to the store before it stands in the log of its run, so a log that is ahead tells of a store that lost
+something: a journal that was damaged or deleted takes what was written last with it, and leaves a file that looks whole.
+"""
 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -11,12 +14,12 @@ from filelock import FileLock
 from engine.errors import DamagedDatabase, DiskFull
 from engine.training.database import set_aside
 from engine.training.reserve import RESERVE, Reserve
-from engine.training.run_folder import DOOMED, run_of
+from engine.training.run_folder import DOOMED, last_number, run_of
 from engine.training.store import Store
 
 
 def open_store(path: Path, runs_directory: Path) -> tuple[Store, str]:
-    """Open the store; return it, and a sentence when it had to be made anew (empty otherwise).
+    """Open the store; return it, and a sentence when something had to be read back from the folders (empty otherwise).
 
     Args:
         path: The database file.
@@ -36,8 +39,7 @@ def open_store(path: Path, runs_directory: Path) -> tuple[Store, str]:
             aside = set_aside(path, time.strftime("damaged-%Y%m%d-%H%M%S"))
             damage = f"The database of runs was damaged ({error.found}) and lies in {aside.name} now"
             store = Store(path)
-        # Asked of the file, not of whether there was one: it may have been emptied, or we may have died while we read the folders.
-        return store, "" if store.is_complete() else _rebuilt(store, runs_directory, damage)
+        return store, _read_back(store, runs_directory, damage)
 
 
 def _opened(path: Path) -> Store:
@@ -49,12 +51,14 @@ def _opened(path: Path) -> Store:
         return Store(path)
 
 
-def _rebuilt(store: Store, runs_directory: Path, damage: str) -> str:
+def _read_back(store: Store, runs_directory: Path, damage: str) -> str:
     folders = [path for path in sorted(runs_directory.iterdir()) if path.is_dir() and not path.name.startswith(DOOMED)]
-    told = sorted(filter(None, map(run_of, folders)), key=lambda told: (told[0].created, told[0].id))
-    inserted = sum(store.insert(run, owner="", events=events) for run, events in told)
-    with suppress(DiskFull):
-        store.call_complete()
-    if not damage and not inserted:
+    # The folder is looked at first: a run that trains meanwhile goes on, and always in the store before its log.
+    lacking = [path for path in folders if last_number(path) > store.last_number(path.name)]
+    told = sorted(filter(None, map(run_of, lacking)), key=lambda told: (told[0].created, told[0].id))
+    for run, events in told:
+        store.restore(run, events)
+    if not damage and not told:
         return ""
-    return f"{damage or 'The database of runs was gone'}; {inserted} runs were read back from their folders."
+    reason = damage or "The database of runs did not hold all that their folders hold"
+    return f"{reason}; {len(told)} runs were read back from their folders."

@@ -70,6 +70,14 @@ class EventLog:
         self._last = missing[-1].number
 
 
+def last_number(directory: Path) -> int:
+    """Return the number of the last event in the log of a run; 0 where there is none."""
+    try:
+        return _end_of(directory / EVENTS)[0]
+    except OSError:
+        return 0
+
+
 def _end_of(path: Path) -> tuple[int, bytes]:
     """Return the number in the last line that can be read, 0 where there is none, and what must stand before the next line."""
     try:

@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from engine.errors import RunError, UsageError
@@ -49,8 +50,8 @@ STATUS_CHANGES: Mapping[type[RunEvent], tuple[frozenset[RunStatus], RunStatus]] 
 
 _ENDED = frozenset(RunStatus) - ACTIVE
 
-QUEUE_HELD, COMPLETE = "queue_held", "complete"
-"""Facts: that the queue begins nothing new; that every run which has a folder is known here."""
+QUEUE_HELD = "queue_held"
+"""The fact that the queue begins nothing new."""
 
 
 class Store:
@@ -108,20 +109,28 @@ class Store:
             )  # fmt: skip
             return _run_from(_row(connection, run))
 
-    def insert(self, run: Run, owner: str, events: Sequence[RunEvent]) -> bool:
-        """Write down a run that its folder remembers, with all that it said; one that is known stays as it is, and False is told."""
+    def restore(self, run: Run, events: Sequence[RunEvent]) -> None:
+        """Write down what the folder of a run remembers and is not here: all of it, or what it said last and came to by that."""
+        error = json.dumps(dict(run.error)) if run.error else None
         with self._transaction() as connection:
-            if connection.execute("SELECT 1 FROM run WHERE id = ?", (run.id,)).fetchone():
-                return False
-            connection.execute(
-                "INSERT INTO run (id, name, status, plan, plan_hash, directory, owner, created, step, steps, error, sequence,"
-                " place, notes, tags, series) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (run.id, run.name, run.status, json.dumps(run.plan.to_json()), run.plan.hash, str(run.directory), owner,
-                 run.created, run.step, run.steps, json.dumps(dict(run.error)) if run.error else None,
-                 _next(connection, "sequence"), run.place, run.notes, json.dumps(run.tags), run.series),
-            )  # fmt: skip
-            connection.executemany(_INSERT_EVENT, map(_event_row, events))
-            return True
+            last = _number_in(connection.execute(_FIND_LAST, (run.id,)).fetchall())
+            if last < 0:
+                connection.execute(
+                    "INSERT INTO run (id, name, status, plan, plan_hash, directory, owner, created, step, steps, error, sequence,"
+                    " place, notes, tags, series) VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (run.id, run.name, run.status, json.dumps(run.plan.to_json()), run.plan.hash, str(run.directory),
+                     run.created, run.step, run.steps, error, _next(connection, "sequence"), run.place, run.notes,
+                     json.dumps(run.tags), run.series),
+                )  # fmt: skip
+            elif events and events[-1].number > last:
+                connection.execute(
+                    "UPDATE run SET status = ?, step = ?, error = ? WHERE id = ?", (run.status, run.step, error, run.id)
+                )
+            connection.executemany(_INSERT_EVENT, [_event_row(event) for event in events if event.number > last])
+
+    def last_number(self, run: str) -> int:
+        """Return the number of the last event of a run; 0 when it has said nothing, -1 when there is no such run."""
+        return _number_in(self._read(_FIND_LAST, (run,)))
 
     def run(self, run: str) -> Run:
         """Return a run.
@@ -166,19 +175,15 @@ class Store:
 
     def queue_is_held(self) -> bool:
         """Return whether the queue begins nothing new."""
-        return self._is_fact(QUEUE_HELD)
+        return bool(self._read("SELECT 1 FROM fact WHERE key = ?", (QUEUE_HELD,)))
 
     def hold_queue(self, held: bool) -> None:
         """Let the queue begin nothing new, or go on."""
-        self._state(QUEUE_HELD, held)
-
-    def is_complete(self) -> bool:
-        """Return whether every run that has a folder is known here; a file that was just made does not know yet."""
-        return self._is_fact(COMPLETE)
-
-    def call_complete(self) -> None:
-        """Write down that it is."""
-        self._state(COMPLETE, True)
+        statement = (
+            "INSERT OR IGNORE INTO fact (key, value) VALUES (?, '1')" if held else "DELETE FROM fact WHERE key = ?"
+        )
+        with self._transaction() as connection:
+            connection.execute(statement, (QUEUE_HELD,))
 
     def transition(self, run: str, from_: Iterable[RunStatus], to: RunStatus) -> bool:
         """Change the status if it is one of `from_`; return whether it was."""
@@ -311,16 +316,6 @@ class Store:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _is_fact(self, key: str) -> bool:
-        return bool(self._read("SELECT 1 FROM fact WHERE key = ?", (key,)))
-
-    def _state(self, key: str, is_so: bool) -> None:
-        statement = (
-            "INSERT OR IGNORE INTO fact (key, value) VALUES (?, '1')" if is_so else "DELETE FROM fact WHERE key = ?"
-        )
-        with self._transaction() as connection:
-            connection.execute(statement, (key,))
-
     def _orphans(self, which: str, accelerator_is_free: bool, alive: Callable[[str], bool]) -> list[sqlite3.Row]:
         rows = self._read(
             f"SELECT * FROM run WHERE status IN {_marks(ACTIVE)} AND ({which}) ORDER BY place, sequence", sorted(ACTIVE)
@@ -356,7 +351,12 @@ class Store:
 
 
 _FIND_RUN = "SELECT * FROM run WHERE id = ?"
+_FIND_LAST = "SELECT (SELECT MAX(number) FROM event WHERE event.run = run.id) FROM run WHERE id = ?"
 _INSERT_EVENT = "INSERT INTO event (run, number, kind, time, payload) VALUES (?, ?, ?, ?, ?)"
+
+
+def _number_in(found: Sequence[sqlite3.Row]) -> int:
+    return found[0][0] or 0 if found else -1
 
 
 def _event_row(event: RunEvent) -> tuple[object, ...]:
@@ -387,9 +387,15 @@ def _only(found: Sequence[sqlite3.Row], run: str) -> sqlite3.Row:
     return found[0]
 
 
+@lru_cache(maxsize=512)
+def _plan_from(text: str) -> TrainingPlan:
+    """A screen lists all runs every second, and their plans never change."""
+    return TrainingPlan.from_json(json.loads(text))
+
+
 def _run_from(row: sqlite3.Row) -> Run:
     try:
-        plan = TrainingPlan.from_json(json.loads(row["plan"]))
+        plan = _plan_from(row["plan"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             "the plan of this run cannot be read", where=row["id"], found=str(error),

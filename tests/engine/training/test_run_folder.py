@@ -174,19 +174,37 @@ def test_who_died_while_reading_the_folders_reads_them_again(
         write_identity(one)
     store.close()
     (tmp_path / "luthier.sqlite3").unlink()
-    insert = Store.insert
+    restore = Store.restore
 
-    def die_at_the_second(self: Store, *arguments: object, **named: object) -> bool:
+    def die_at_the_second(self: Store, *arguments: object) -> None:
         if self.runs():
             raise KeyboardInterrupt
-        return insert(self, *arguments, **named)  # type: ignore[arg-type]
+        restore(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Store, "insert", die_at_the_second)
+    monkeypatch.setattr(Store, "restore", die_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         opened(tmp_path)
     monkeypatch.undo()
     again, _ = opened(tmp_path)
     assert len(again.runs()) == 2 and opened(tmp_path)[1] == ""
+
+
+def test_what_a_spoilt_journal_took_with_it_is_read_back(store: Store, run: Run, tmp_path: Path) -> None:
+    store.append(RunStarted(run=run.id, steps=6))
+    copy = sqlite3.connect(tmp_path / "copy.sqlite3")
+    store._database.connection().backup(copy)
+    copy.close()
+    said(store, run, 3)
+    EventLog(run.directory).catch_up(partial(store.events, run.id))
+    before = store.events(run.id)
+    store.close()
+    for part in ("", "-wal", "-shm"):
+        (tmp_path / f"luthier.sqlite3{part}").unlink(missing_ok=True)
+    (tmp_path / "copy.sqlite3").rename(tmp_path / "luthier.sqlite3")
+    again, sentence = opened(tmp_path)
+    assert again.events(run.id)[:4] == before and "1 runs were read back" in sentence
+    assert again.run(run.id).status is RunStatus.INTERRUPTED and isinstance(again.events(run.id)[-1], RunInterrupted)
+    assert opened(tmp_path)[1] == ""
 
 
 def test_a_run_that_was_being_deleted_does_not_come_back(store: Store, run: Run, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from engine.errors import TuningError, UsageError
+from engine.errors import UsageError
 from engine.types import Run
 from engine.workspace import Workspace
 from ui.choices import Choices
@@ -66,16 +66,19 @@ def _layout() -> Parts:
 
 def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
     @guarded
-    def draw(choices: Choices) -> tuple[object, ...]:
+    def draw(choices: Choices, is_open: bool) -> tuple[object, ...]:
         run = run_on_view(workspace, choices)
-        return (gr.update(visible=run is not None), *_filled(workspace, run))
+        return (gr.update(visible=run is not None), *_filled(workspace, run, is_open))
+
+    def opened(choices: Choices) -> tuple[object, ...]:
+        return (True, *draw(choices, True))
 
     @guarded
     def save(choices: Choices, name: str, tags: str, notes: str) -> tuple[object, ...]:
         run = _wanted(workspace, choices)
         workspace.keeping.describe(run.id, name=str(name), notes=str(notes), tags=str(tags).split(","))
         gr.Info("Saved.", duration=3)
-        return (gr.update(), *_filled(workspace, workspace.run(run.id)))
+        return (gr.update(), *_filled(workspace, workspace.run(run.id), True))
 
     @guarded
     def act(choices: Choices, event: gr.EventData) -> tuple[object, object]:
@@ -96,9 +99,13 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
         return gr.update(value=None, visible=False)
 
     fields = [parts.whole, parts.name, parts.tags, parts.notes, parts.card]
-    session.choices.change(draw, session.choices, fields, **QUIET).then(hide_script, None, parts.script, **QUIET)
-    session.status_bar.turned(draw, session.choices, fields, **QUIET)
-    parts.whole.expand(draw, session.choices, fields, **QUIET)
+    is_open = gr.State(False)
+    session.choices.change(draw, [session.choices, is_open], fields, **QUIET).then(
+        hide_script, None, parts.script, **QUIET
+    )
+    session.status_bar.turned(draw, [session.choices, is_open], fields, **QUIET)
+    parts.whole.expand(opened, session.choices, [is_open, *fields], **QUIET)
+    parts.whole.collapse(lambda: False, None, is_open, **QUIET)
     parts.save.click(save, [session.choices, parts.name, parts.tags, parts.notes], fields, **QUIET)
     parts.card.pick(act, session.choices, [session.choices, parts.card], **QUIET)
     parts.make_card.click(show_card, session.choices, parts.script, **QUIET)
@@ -112,18 +119,15 @@ def _wanted(workspace: Workspace, choices: Choices) -> Run:
     return run
 
 
-def _filled(workspace: Workspace, run: Run | None) -> tuple[object, ...]:
+def _filled(workspace: Workspace, run: Run | None, is_open: bool) -> tuple[object, ...]:
     if run is None:
         return "", "", "", ""
-    return run.name, ", ".join(run.tags), run.notes, _card(workspace, run)
+    return run.name, ", ".join(run.tags), run.notes, _card(workspace, run) if is_open else ""
 
 
 def _card(workspace: Workspace, run: Run) -> str:
-    try:
-        result = workspace.keeping.result_step(run.id)
-    except TuningError:
-        result = None
-    return desk(run, workspace.checkpoints(run.id), workspace.keeping.room_of(run.id), result)
+    keeping = workspace.keeping
+    return desk(run, workspace.checkpoints(run.id), keeping.room_of(run.id), keeping.result_step(run.id))
 
 
 def _done(workspace: Workspace, choices: Choices, what: str) -> tuple[object, object]:

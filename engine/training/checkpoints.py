@@ -150,6 +150,14 @@ def result_of(run: Run) -> Checkpoint:
     return (best_verified if run.plan.keeps_best else newest_verified)(run.id, run.directory)
 
 
+def likely_result(run: Run) -> Checkpoint | None:
+    """Return what `result_of` will most likely give, without reading the files to the last byte; None where there is none."""
+    found = checkpoints(run.id, run.directory)
+    scored = [checkpoint for checkpoint in found if checkpoint.score is not None] if run.plan.keeps_best else []
+    best = max(scored, key=lambda checkpoint: (checkpoint.score or 0.0, -checkpoint.step), default=None)
+    return best or (found[-1] if found else None)
+
+
 @dataclass(frozen=True)
 class Resumption:
     """Where a run can go on.

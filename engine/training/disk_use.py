@@ -80,10 +80,8 @@ def clean_up(run: Run) -> int:
 def _spare(run: Run) -> list[Path]:
     if run.status.is_active:
         return []
-    found = checkpoints.checkpoints(run.id, run.directory)
-    scored = [checkpoint for checkpoint in found if checkpoint.score is not None]
-    best = max(scored, key=lambda checkpoint: (checkpoint.score or 0.0, -checkpoint.step), default=None)
-    kept = {checkpoint.path for checkpoint in (found[-1:] + ([best] if best and run.plan.keeps_best else []))}
+    found, result = checkpoints.checkpoints(run.id, run.directory), checkpoints.likely_result(run)
+    kept = {checkpoint.path for checkpoint in (*found[-1:], *([result] if result else []))}
     aside = run.directory / checkpoints.SET_ASIDE
     return [checkpoint.path for checkpoint in found if checkpoint.path not in kept] + (
         [aside] if aside.exists() else []

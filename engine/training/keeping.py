@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.training.checkpoints import result_of
+from engine.training.checkpoints import likely_result
 from engine.training.disk_use import DiskUse, RunBytes, clean_up, disk_use, room_of
 from engine.training.queue import Queue
 from engine.training.run_folder import write_identity
@@ -73,13 +73,10 @@ class Keeping:
         """Measure what the workspace takes, by run."""
         return disk_use(self._directory, self._store.runs())
 
-    def result_step(self, run: str) -> int:
-        """Return the step of the checkpoint that is heard and measured unless another one is asked for.
-
-        Raises:
-            RunError: When the run has none that can be used.
-        """
-        return result_of(self._store.run(run)).step
+    def result_step(self, run: str) -> int | None:
+        """Return the step of the checkpoint that is heard and measured unless another one is asked for; None where there is none."""
+        result = likely_result(self._store.run(run))
+        return result.step if result else None
 
     def room_of(self, run: str) -> RunBytes:
         """Measure what one run takes."""

@@ -103,7 +103,26 @@ def series_card(table: SeriesTable, on_view: str | None, csv: str) -> str:
         f'<section class="card series-card" aria-label="Series {text(table.series)}" data-goes-on="{str(table.goes_on).lower()}"><header class="card-head">'
         f'<h2>{text(table.series)}<span class="muted" role="status">{going}</span></h2><div class="series-acts">{_acts(table, on_view, csv)}</div></header>'
         f'{said(table)}<div class="series-scroll" tabindex="0" role="region" aria-label="Table of the series"><table class="series-table">'
-        f'<caption class="sr-only">The runs of this series; the buttons in the head sort.</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div></section>'
+        f'<caption class="sr-only">The runs of this series; the buttons in the head sort.</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>{_shared(table.runs)}</section>'
+    )
+
+
+def _shared(runs: Sequence[Run]) -> str:
+    """Say what is the same in all runs, as far as it is, so that the comparison can be trusted."""
+    plans = [run.plan for run in runs]
+    same = []
+    if len({plan.dataset.fingerprint for plan in plans}) == 1:
+        same.append(
+            f"{plans[0].dataset.name} ({words.counted(plans[0].dataset.rows - len(plans[0].held_out.indices), 'row')})"
+        )
+    if all(plan.held_out == plans[0].held_out for plan in plans) and plans[0].held_out.rows:
+        same.append(words.counted(plans[0].held_out.rows, "held-out row"))
+    if len({plan.model.id for plan in plans}) == 1:
+        same.append(words.short_title(plans[0].model.title))
+    if len({plan.hyperparameters.get("seed") for plan in plans}) == 1:
+        same.append(f"seed {plans[0].hyperparameters.get('seed')}")
+    return (
+        f'<p class="help series-foot">The same in all: {text(", ".join(same))}.</p>' if len(plans) > 1 and same else ""
     )
 
 

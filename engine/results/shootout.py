@@ -19,7 +19,7 @@ from engine.results.intervals import mean_interval, wilson
 from engine.results.measurements import MeasuredArm
 from engine.training.metrics import Point
 from engine.training.stages import Stage, stages_of_plan
-from engine.types import DatasetType, Objective, Run, TrainingPlan, Value
+from engine.types import DatasetType, Objective, Run, RunStatus, TrainingPlan, Value
 
 EQUAL: Mapping[str, Value] = {"early_stopping_patience": 0, "load_best_model_at_end": False}
 """What every technique is set to, so that the result of each has learnt the whole budget and nothing was left out."""
@@ -29,6 +29,10 @@ SUGGESTED = (
     "reward_model", "rlhf", "continued_pretraining", "grpo", "rloo",
 )  # fmt: skip
 """Techniques that differ in kind, the usual ones first: what to begin with where nothing is chosen."""
+
+
+ENDED_EARLY = frozenset({RunStatus.PAUSED, RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.FAILED})
+"""What has not learnt all that it should, and is left out of scores."""
 
 
 class ScoredBy(StrEnum):
@@ -188,10 +192,13 @@ def standing(rows: Sequence[SeriesRow]) -> Standing | None:
     return Standing(leaders, tuple(name for name, _ in scored if name not in leaders), min(s.rows for _, s in scored))
 
 
-def why_unscored(run: Run) -> str:
-    """Return why the run of pairs has no share of pairs told right: its last stage learns from its own answers."""
-    facts = OBJECTIVES[_objective(run.plan)]
-    return "It learns from its own answers, so no pairs are told." if facts.generates else ""
+def why_unscored(run: Run, source: ScoredBy) -> str:
+    """Return why there can be no score of a run that has ended; empty while it may still come."""
+    if run.status in ENDED_EARLY:
+        return "It ended early: it has not learnt all that it should, and is not scored."
+    if source is ScoredBy.PAIRS and OBJECTIVES[_objective(run.plan)].generates:
+        return "It learns from its own answers, so no pairs are told."
+    return ""
 
 
 def _objective(plan: TrainingPlan) -> Objective:

@@ -227,7 +227,7 @@ class Trials:
         held_out = runs[0].plan.held_out.rows
         if source is not ScoredBy.ANSWERS:
             own = {run.id: own_score(run.plan, told) for run, told in zip(runs, curves, strict=True)}
-            scored = tuple(_with_own(row, own) for row in rows)
+            scored = tuple(_scored(row, own, source) for row in rows)
             return SeriesTable(series, scored, source, held_out_rows=held_out, standing=standing(scored))
         try:
             found = self._advice.found_of(runs[0], metric or self._metric_of(runs))
@@ -325,7 +325,7 @@ class Trials:
         runs = [row.run for row in rows if row.run]
         arms = self._arms(runs, found)
         scores = answered_scores(arms)
-        scored = [replace(row, score=scores.get(row.run.id) if row.run else None) for row in rows]
+        scored = [_scored(row, scores, ScoredBy.ANSWERS) for row in rows]
         if "" in scores and len(scores) > 1:
             scored = [SeriesRow(UNTUNED, score=scores[""]), *scored]
         most = max((arm.score.rows for arm in arms.values()), default=0)
@@ -368,9 +368,9 @@ def _result_bytes(run: Run) -> int | None:
     return sum(sizes) or None
 
 
-def _with_own(row: SeriesRow, own: Mapping[str, Score | None]) -> SeriesRow:
-    """Return the row with the score of its own looks, or with the reason why there is none."""
+def _scored(row: SeriesRow, scores: Mapping[str, Score | None], source: ScoredBy) -> SeriesRow:
+    """Return a run's row with its score, or with the reason why there is none."""
     if row.run is None:
         return row
-    score = own[row.run.id] if row.run.status is RunStatus.FINISHED else None
-    return replace(row, score=score, note="" if score else why_unscored(row.run))
+    score = scores.get(row.run.id) if row.run.status is RunStatus.FINISHED else None
+    return replace(row, score=score, note="" if score else why_unscored(row.run, source))

@@ -144,8 +144,15 @@ def test_a_run_that_keeps_its_best_is_judged_by_the_look_it_was_chosen_by() -> N
 def test_a_run_without_a_share_has_no_score_and_learning_by_rewards_says_why() -> None:
     assert own_score(plan_of("rlhf"), {"eval_loss": [(0, 1.0)]}) is None
     run = Run("r", "r", RunStatus.FINISHED, plan_of("rlhf"), Path("/r"), 0.0)
-    assert "its own answers" in why_unscored(run)
-    assert why_unscored(replace(run, plan=plan_of("dpo"))) == ""
+    assert "its own answers" in why_unscored(run, ScoredBy.PAIRS)
+    assert why_unscored(replace(run, plan=plan_of("dpo")), ScoredBy.PAIRS) == why_unscored(run, ScoredBy.ANSWERS) == ""
+
+
+@pytest.mark.parametrize("status", RunStatus)
+def test_a_run_that_ended_early_has_no_score_because_it_learnt_less(status: RunStatus) -> None:
+    run = Run("r", "r", status, plan_of("lora"), Path("/r"), 0.0)
+    ended_early = not status.is_active and status is not RunStatus.FINISHED
+    assert ("ended early" in why_unscored(run, ScoredBy.ANSWERS)) is ended_early
 
 
 def test_only_rows_that_all_answered_count() -> None:

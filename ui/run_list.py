@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from engine.types import Run, RunStatus
 from ui import words
 from ui.markup import text
-
-if TYPE_CHECKING:
-    from engine.workspace import DiskUse
 
 MOST_RUNS = 100
 NO_RUNS = "Every run is kept here with its curve and its settings, also after a restart."
@@ -117,8 +113,3 @@ def run_title(run: Run) -> str:
     """Return what a run is called: the name a person gave it, or its dataset."""
     usual = f"{run.plan.dataset.name} · "
     return run.plan.dataset.name if run.name.startswith(usual) else run.name or run.id
-
-
-def disk_words(use: DiskUse) -> str:
-    """Return what the workspace takes, one sentence."""
-    return f"This workspace takes {words.bytes_text(use.total)}; {words.bytes_text(use.free)} are free on the disk."

@@ -11,7 +11,7 @@ import gradio as gr
 from engine.errors import TuningError, UsageError
 from engine.types import Run, RunStatus, Wish
 from engine.workspace import Change, Workspace
-from ui import run_desk, series_panel, words
+from ui import disk_panel, run_desk, series_panel, words
 from ui import train_views as views
 from ui.choices import Choices
 from ui.guard import guarded, guarded_with
@@ -64,6 +64,7 @@ def _layout(workspace: Workspace, session: Session) -> Parts:
             run_desk.build(workspace, session)
         with gr.Column(elem_id="train-runs", min_width=260):
             runs = panel(runs_panel([], None, {}, 0.0), elem_id="runs")
+            disk_panel.build(workspace)
     return Parts(start, pause, resume, stop, about, outcome, live, runs)
 
 

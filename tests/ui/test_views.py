@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import pytest
 
 from engine.training.curves import Block
 from engine.types import (
+    Checkpoint,
     Dataset,
     DatasetFormat,
     DatasetType,
@@ -23,12 +25,14 @@ from engine.types import (
 from engine.workspace import (
     ColumnFacts,
     Derivation,
+    DiskUse,
     Inspection,
     LengthEffect,
     Problem,
     Progress,
     RowsPage,
     RowsView,
+    RunBytes,
     SeriesDelta,
     Severity,
     Side,
@@ -36,7 +40,7 @@ from engine.workspace import (
     Verdict,
     Xray,
 )
-from ui import compare_views, data_views, length_views, rows_views, run_list, train_views
+from ui import compare_views, data_views, disk_panel, length_views, rows_views, run_desk_views, run_list, train_views
 from ui.choices import Choices
 from ui.markup import text
 from ui.status_bar import train_text
@@ -55,6 +59,8 @@ PLAN = TrainingPlan(
 )  # fmt: skip
 RUN = Run("run-1", EVIL, RunStatus.RUNNING, PLAN, Path("/r"), created=0.0, step=3, steps=30)
 FAILED = replace(RUN, status=RunStatus.FAILED, error={"what": EVIL, "where": EVIL, "next_step": EVIL})
+TAGGED = replace(RUN, status=RunStatus.STOPPED, tags=(EVIL,), series=EVIL, directory=Path(f"/{EVIL}"))
+WAITING = replace(RUN, id="run-2", status=RunStatus.QUEUED, place=1.0)
 PROFILE = TokenProfile(
     rows=20, counted=10, edges=(0, 16, 32), totals=(6, 4), prompts=(10, 0), answers=(9, 1),
     effects=(LengthEffect(16, 2, 1, 150, 60, 7, 0.2), LengthEffect(30, 0, 0, 200, 80, 10, 0.1)), longest=((3, 30),), tokens=200,
@@ -90,7 +96,11 @@ DRAWN = {
     "rejected": data_views.rejected(INSPECTION, EVIL),
     "asked": data_views.rejected(replace(INSPECTION, verdict=Verdict.ASK), EVIL),
     "outcome": train_views.outcome(FAILED),
-    "runs": run_list.runs_panel([RUN, FAILED], "run-1", {}, 1.0),
+    "out of memory": train_views.outcome(FAILED, [EVIL]),
+    "paused by itself": train_views.outcome(replace(FAILED, status=RunStatus.PAUSED)),
+    "runs": run_list.runs_panel([RUN, FAILED, TAGGED], "run-1", {}, 1.0, waiting=[WAITING], held=True, notice=EVIL),
+    "desk": run_desk_views.desk(TAGGED, [Checkpoint("run-1", 3, Path("/r/c"), 9, -0.5)], RunBytes(99, 9), 3),
+    "disk": disk_panel.disk_shown(DiskUse({"run-1": RunBytes(99, 9)}, 1, 2, 3), [TAGGED]),
     "about": train_views.about_to_run(EVIL, EVIL, EVIL, 3),
     "label": compare_views.pane_label(True, "tuned", RUN, None),
     "word difference": compare_views.difference(f"one {EVIL} two three", f"one {EVIL} two four"),
@@ -195,3 +205,26 @@ def test_the_way_tells_what_is_chosen_at_each_stop() -> None:
     chosen = [stop.chosen for stop in stops_of(Choices(dataset="f", dataset_name="Shop"), RUN, "LoRA", "Starter")]
     assert chosen == ["Shop", "LoRA · Starter", "Training, 3 of 30", "After training"]
     assert train_text(replace(RUN, status=RunStatus.FINISHED)) == "Finished"
+
+
+def test_a_run_that_waits_can_be_moved_but_not_beyond_the_ends() -> None:
+    first, last = replace(WAITING, id="run-3"), WAITING
+    drawn = run_list.runs_panel([last, first, RUN], None, {}, 1.0, waiting=[first, last])
+    off = re.findall(r'data-pick="(up|down):(run-\d)"[^>]* disabled>', drawn)
+    assert off == [("up", "run-3"), ("down", "run-2")] and drawn.count('data-pick="cancel:') == 2
+
+
+def test_what_is_active_can_be_neither_deleted_nor_tidied() -> None:
+    checkpoint = Checkpoint("run-1", 3, Path("/r/c"), 9)
+    active, ended = (run_desk_views.desk(run, [checkpoint], RunBytes(99, 9), 3) for run in (RUN, TAGGED))
+    assert (
+        len(re.findall(r'data-pick="(?:delete|tidy)"[^>]* disabled', active)) == 2 and "Resume from here" not in active
+    )
+    assert not re.findall(r'data-pick="(?:delete|tidy)"[^>]* disabled', ended) and "Resume from here" in ended
+
+
+def test_a_run_that_ran_out_of_memory_offers_each_way_as_a_button() -> None:
+    drawn = train_views.outcome(FAILED, ["Halve the batch", "Shorter rows", "QLoRA"])
+    assert re.findall(r'data-pick="(way:\d)">([^<]+)<', drawn) == [
+        ("way:0", "Halve the batch"), ("way:1", "Shorter rows"), ("way:2", "QLoRA"),
+    ]  # fmt: skip

@@ -139,8 +139,10 @@ class Workspace:
         self.watching = Watching(directory / "luthier.sqlite3")
         self._accelerator = Accelerator(directory / "accelerator.lock")
         owner = f"{this_process()}#{secrets.token_hex(4)}"
-        self._queue = Queue(self._store, self._accelerator, directory / "runs", owner)
         self._libraries = WarmUp("engine.data.chat_format", "engine.models.generation", "engine.training.runner")
+        self._queue = Queue(
+            self._store, self._accelerator, directory / "runs", owner, await_libraries=self._libraries.wait
+        )
         self.papers = Papers(self._store, directory / "runs", self._libraries)
         self.keeping = Keeping(self._store, self._queue, directory)
         self._catalog = Catalog(ASSETS / "starter", directory / "models")

@@ -50,15 +50,10 @@ def disk_shown(use: DiskUse, runs: list[Run]) -> str:
         if spare
         else ""
     )
-    table = (
-        f'<div class="desk-scroll" tabindex="0" role="region" aria-label="Disk use by run"><table class="desk-table"><thead><tr>'
-        f'<th scope="col">Run</th><th scope="col">Takes</th><th scope="col">Can go</th></tr></thead><tbody>{rows}</tbody></table></div>'
-        if rows
-        else ""
-    )
+    listed = f'<ul class="disk-list" aria-label="Disk use by run">{rows}</ul>' if rows else ""
     return (
         f'<p class="help">This workspace takes <strong>{words.bytes_text(use.total)}</strong>: datasets {words.bytes_text(use.data)}, models '
-        f"{words.bytes_text(use.models)}, runs the rest. {words.bytes_text(use.free)} are free on the disk.</p>{table}{everything}"
+        f"{words.bytes_text(use.models)}, runs the rest. {words.bytes_text(use.free)} are free on the disk.</p>{listed}{everything}"
     )
 
 
@@ -66,9 +61,8 @@ def _run(run: Run, use: DiskUse) -> str:
     room = use.runs[run.id]
     tidy = (
         f'<button type="button" class="button small" data-pick="tidy:{text(run.id)}" aria-label="Tidy up {text(run.name)}" '
-        'title="Deletes all checkpoints but the result and the newest">Tidy up</button>'
+        f'title="Deletes all checkpoints but the result and the newest">Tidy up {words.bytes_text(room.spare)}</button>'
+        if room.spare
+        else ""
     )
-    can_go = f"{words.bytes_text(room.spare)} {tidy}" if room.spare else words.UNKNOWN
-    return (
-        f'<tr><th scope="row">{text(run_title(run))}</th><td>{words.bytes_text(room.total)}</td><td>{can_go}</td></tr>'
-    )
+    return f"<li><strong>{text(run_title(run))}</strong><span>{words.bytes_text(room.total)}</span>{tidy}</li>"

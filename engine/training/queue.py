@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -52,11 +53,12 @@ class Queue:
         owner: The name of this process (`engine.processes.this_process`).
         threads: CPU threads that a run in the training thread may use; None leaves them as they are.
         quiet_seconds: After how much silence a run that was asked to stop is taken to be wedged.
+        await_libraries: Returns when nobody else is importing what the runner needs; two that import at once break each other.
     """
 
     def __init__(
         self, store: Store, accelerator: Accelerator, runs_directory: Path, owner: str, threads: int | None = None,
-        quiet_seconds: float = QUIET_SECONDS,
+        quiet_seconds: float = QUIET_SECONDS, await_libraries: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         """Start nothing: the thread is made when the first run is submitted."""
         self._store, self._accelerator = store, accelerator
@@ -65,7 +67,7 @@ class Queue:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._wishes: dict[str, Wish | None] = {}  # of the runs that this process trains now
-        self._pulse, self._quiet_seconds = Pulse(), quiet_seconds
+        self._pulse, self._quiet_seconds, self._await_libraries = Pulse(), quiet_seconds, await_libraries
         self._closed = False
 
     def submit(self, plan: TrainingPlan, name: str = "", *, series: str = "") -> Run:
@@ -269,6 +271,7 @@ class Queue:
                 raise _no_folder(run, "what the run said could not be written down", error) from error
 
         try:
+            self._await_libraries()
             # Brings torch, transformers and trl: seconds, and only for who trains.
             from engine.training.runner import train  # noqa: PLC0415
 

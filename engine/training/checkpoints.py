@@ -309,7 +309,9 @@ def _size_problem(path: Path) -> str | None:
             status = (path / name).lstat()
         except OSError:
             return f"{name} is missing"
-        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+        if not stat.S_ISREG(status.st_mode):
+            return f"{name} is a link or a folder, and not the file that was saved"
+        if status.st_size != size:
             return f"{name} has {status.st_size:,} bytes instead of {size:,}"
     return None
 

@@ -192,7 +192,12 @@ class Database:
         is_suspect = self._suspect.exists()
         if is_suspect or self._path.stat().st_size <= MOST_BYTES_CHECKED:
             check = "integrity_check" if is_suspect else "quick_check"
-            said = self.connection().execute(f"PRAGMA {check}(1)").fetchone()[0]
+            try:
+                said = self.connection().execute(f"PRAGMA {check}(1)").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                    raise
+                raise sqlite3.DatabaseError(str(error)) from error  # the header names a format that there is not
             if said != "ok":
                 raise sqlite3.DatabaseError(said)
             self._suspect.unlink(missing_ok=True)
@@ -219,7 +224,7 @@ class Database:
 def damaged(path: Path, error: sqlite3.DatabaseError) -> DamagedDatabase:
     """Return what to tell a person of a database that is not whole."""
     return DamagedDatabase(
-        "the database of runs cannot be read", where=str(path), found=str(error)[:200],
+        "the database of runs cannot be read", where=str(path), found=" ".join(str(error).split())[:200],
         next_step="Start Luthier again: the file is set aside, and made anew from what the folders of the runs hold.",
     )  # fmt: skip
 

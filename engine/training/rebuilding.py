@@ -61,4 +61,5 @@ def _read_back(store: Store, runs_directory: Path, damage: str) -> str:
     if not damage and not told:
         return ""
     reason = damage or "The database of runs did not hold all that their folders hold"
-    return f"{reason}; {len(told)} runs were read back from their folders."
+    runs = "1 run was" if len(told) == 1 else f"{len(told):,} runs were"
+    return f"{reason}; {runs} read back from their folders."

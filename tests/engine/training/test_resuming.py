@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.survival.damage import CHECKPOINT_DAMAGE
 from engine.errors import RunError
 from engine.events import (
     CheckpointSaved,
@@ -250,60 +249,13 @@ def test_a_run_without_a_checkpoint_begins_anew(tiny_plan: NewPlan, train_and_he
     assert [event.step for event in heard.of(StepLogged)] == [1, 2]
 
 
-def _delete(name: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).unlink()
-
-
-def _cut(name: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-7])
-
-
-def _spoil(name: str) -> Callable[[Path], None]:
-    def spoil(folder: Path) -> None:
-        content = bytearray((folder / name).read_bytes())
-        middle = len(content) // 2
-        content[middle : middle + 64] = b"\xff" * len(content[middle : middle + 64])
-        (folder / name).write_bytes(content)
-
-    return spoil
-
-
-def _unlist(name: str) -> Callable[[Path], None]:
-    """The manifest was written by something that did not save this file: whole, and yet not enough to go on with."""
-
-    def unlist(folder: Path) -> None:
-
-        manifest = json.loads((folder / "manifest.json").read_text())
-        del manifest["files"][name]
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-        (folder / name).unlink()
-
-    return unlist
-
-
-DAMAGE = {
-    **{f"no {name}": _delete(name) for name in (
-        "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "progress.json", "trained.safetensors",
-        "adapter_model.safetensors", "manifest.json",
-    )},
-    "half the optimizer": _cut("optimizer.pt"),
-    "half the weights": _cut("trained.safetensors"),
-    "half the manifest": _cut("manifest.json"),
-    "spoilt weights": _spoil("trained.safetensors"),
-    "spoilt optimizer": _spoil("optimizer.pt"),
-    "spoilt random state": _spoil("rng_state.pth"),
-    "never had an optimizer": _unlist("optimizer.pt"),
-    "never had a random state": _unlist("rng_state.pth"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("damage", CHECKPOINT_DAMAGE)
 def test_a_damaged_checkpoint_is_passed_over_and_that_is_said(
     damage: str, tiny_plan: NewPlan, train_and_hear: Train
 ) -> None:
     plan = tiny_plan(max_steps=12, save_steps=2, save_total_limit=9)
     first = train_and_hear(plan, should_pause=after(5))
-    DAMAGE[damage](checkpoints.checkpoints("one", first.run.directory)[-1].path)
+    CHECKPOINT_DAMAGE[damage](checkpoints.checkpoints("one", first.run.directory)[-1].path)
     second = train_and_hear(plan, goes_on=True)
     resumed = second.of(RunResumed)[0]
     assert resumed.step == 4 and len(resumed.skipped) == 1 and "step 6" in resumed.skipped[0]

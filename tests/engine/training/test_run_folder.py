@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.survival.damage import DATABASE_DAMAGE
 from engine.errors import DamagedDatabase, DiskFull, RunError
 from engine.events import RunEvent, RunFinished, RunInterrupted, RunStarted, RunWarned
 from engine.models.accelerator import Accelerator
@@ -164,7 +165,7 @@ def test_runs_come_back_when_the_database_is_gone_or_empty(
     store.close()
     loss(tmp_path / "luthier.sqlite3")
     again, sentence = opened(tmp_path)
-    assert again.events(run.id) == before and "1 runs were read back" in sentence
+    assert again.events(run.id) == before and "1 run was read back" in sentence
 
 
 def test_who_died_while_reading_the_folders_reads_them_again(
@@ -202,7 +203,7 @@ def test_what_a_spoilt_journal_took_with_it_is_read_back(store: Store, run: Run,
         (tmp_path / f"luthier.sqlite3{part}").unlink(missing_ok=True)
     (tmp_path / "copy.sqlite3").rename(tmp_path / "luthier.sqlite3")
     again, sentence = opened(tmp_path)
-    assert again.events(run.id)[:4] == before and "1 runs were read back" in sentence
+    assert again.events(run.id)[:4] == before and "1 run was read back" in sentence
     assert again.run(run.id).status is RunStatus.INTERRUPTED and isinstance(again.events(run.id)[-1], RunInterrupted)
     assert opened(tmp_path)[1] == ""
 
@@ -228,6 +229,13 @@ def test_damage_that_is_met_in_use_is_a_sentence_and_looked_for_at_the_next_star
         opened(tmp_path)[0].events(run.id)
     again, sentence = opened(tmp_path)
     assert "damaged" in sentence and len(again.events(run.id)) == 300
+
+
+def test_a_format_that_there_is_not_counts_as_damage(store: Store, run: Run, tmp_path: Path) -> None:
+    store.close()
+    DATABASE_DAMAGE["its format overwritten"](tmp_path / "luthier.sqlite3")
+    again, sentence = opened(tmp_path)
+    assert again.run(run.id).plan == run.plan and "unsupported file format" in sentence and "\n" not in sentence
 
 
 def test_a_write_that_is_refused_is_a_sentence(store: Store, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import netrc
 import os
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -42,14 +43,21 @@ def _trackio(run: Run) -> TrainerCallback:
 
 
 def _wandb(run: Run) -> TrainerCallback:
-    import wandb  # noqa: PLC0415 - as above
-    from transformers.integrations import WandbCallback  # type: ignore[attr-defined]  # noqa: PLC0415 - as above
-
-    if not wandb.api.api_key:  # it would ask for a login on a terminal that nobody watches
-        os.environ.setdefault("WANDB_MODE", "offline")
+    # Before it is imported, which is when it looks: without a login it would ask for one on a terminal that nobody watches.
+    if not _is_logged_in("api.wandb.ai", "WANDB_API_KEY"):
+        os.environ["WANDB_MODE"] = "offline"
     os.environ.setdefault("WANDB_PROJECT", "luthier")
     os.environ["WANDB_DIR"] = str(run.directory)
+    from transformers.integrations import WandbCallback  # type: ignore[attr-defined]  # noqa: PLC0415 - as above
+
     return WandbCallback()
+
+
+def _is_logged_in(host: str, variable: str) -> bool:
+    try:
+        return bool(os.environ.get(variable) or netrc.netrc().authenticators(host))
+    except (OSError, netrc.NetrcParseError):
+        return False
 
 
 TRACKERS: Mapping[str, Callable[[Run], TrainerCallback]] = {

@@ -291,7 +291,9 @@ def test_who_cannot_open_the_database_on_a_full_disk_is_given_the_reserve(
 
     def full(self: Database) -> sqlite3.Connection:
         if path.exists():
-            raise sqlite3.OperationalError("disk I/O error")
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise error
         return connect(self)
 
     monkeypatch.setattr(Database, "_connect", full)

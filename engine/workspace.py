@@ -74,9 +74,10 @@ from engine.results.prompts import PromptSettings
 from engine.results.run_comparison import Difference, RunComparison
 from engine.results.shootout import Score, ScoredBy, SeriesRow, Standing
 from engine.results.trials import SeriesProgress, SeriesTable, Trials
-from engine.results.watching import SeriesDelta, Watching
+from engine.results.watching import HealthyBand, SeriesDelta, Watching
 from engine.training.comparing import ComparedTechnique, TrainableShare
 from engine.training.curves import Block
+from engine.training.diagnosis import Finding
 from engine.training.disk_use import DiskUse, RunBytes
 from engine.training.keeping import Keeping
 from engine.training.metrics import summary
@@ -104,8 +105,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS", "Advice",
     "AnsweredRow", "Answers", "ArmScore", "Benefit", "Block", "Cancelled", "Change", "Check", "Choice", "ColumnFacts",
-    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "Fit",
-    "Found", "GenerationSettings", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook",
+    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "Finding",
+    "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook",
     "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "PlanChoices", "PlannedRun", "PlannedSeries",
     "Preview", "Problem", "Progress", "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "RunBytes",
     "RunComparison", "Score", "ScoredBy", "SeriesDelta", "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side",

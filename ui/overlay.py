@@ -51,15 +51,18 @@ def runs_offered(runs: Sequence[Run], current: Run, titles: Mapping[str, str], n
 
 
 def run_title(run: Run, titles: Mapping[str, str]) -> str:
-    """Return what a run is called on the charts: its technique and its rows."""
-    return f"{titles.get(run.plan.technique, run.plan.technique)} · {run.plan.dataset.name}"
+    """Return what a run is called on the charts: its name, else its rows and its technique."""
+    return run.name or f"{run.plan.dataset.name} · {titles.get(run.plan.technique, run.plan.technique)}"
 
 
 def run_labels(compared: RunComparison, now: float) -> list[str]:
-    """Return what tells each of these runs from the others, in a few words: "DPO · Polite or curt", "LoRA rank 4 · Steps 150".
+    """Return what tells each of these runs from the others: its name where all have names of their own, else "LoRA rank 4".
 
     Of what differs only that is told which sets more of them apart; where the plans are the same, when they began.
     """
+    names = [run.name for run in compared.runs]
+    if all(names) and len(set(names)) == len(names):
+        return names
     telling: list[Difference] = []
     apart = 1
     for row in (row for row in compared.differences if row.key not in _NO_LABEL):

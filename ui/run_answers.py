@@ -13,6 +13,7 @@ from engine.errors import TuningError
 from engine.types import Run
 from engine.workspace import Workspace
 from ui import words
+from ui.findings_view import NOTHING_JUDGED, judged
 from ui.overlay import MOST_RUNS, comparison_shown, run_labels, run_title, runs_offered
 from ui.train_views import blocks_shown, live_answer
 
@@ -23,26 +24,32 @@ def page_functions(workspace: Workspace) -> tuple[Callable[[object], object], ..
     """Return the functions that the page calls by their names: `source`, `detail`, `table`, `others` and `compared`."""
 
     def source(asked: object) -> Response:
-        return packed(answer(workspace, asked))
+        return packed(answer, workspace, asked)
 
     def detail(asked: object) -> Response:
-        return packed(closer(workspace, asked))
+        return packed(closer, workspace, asked)
 
     def table(asked: object) -> Response:
-        run = _run(workspace, asked)
-        return packed({"text": workspace.watching.table(run) if run else ""})
+        return packed(points_as_table, workspace, asked)
 
     def others(asked: object) -> Response:
-        return packed(offered(workspace, asked))
+        return packed(offered, workspace, asked)
 
     def compared(asked: object) -> Response:
-        return packed(side_by_side(workspace, asked))
+        return packed(side_by_side, workspace, asked)
 
     return source, detail, table, others, compared
 
 
-def packed(answered: Answer) -> Response:
-    """Return an answer as JSON that is already written: what a web framework does to 20,000 numbers takes it 0.2 s."""
+def packed(answer_of: Callable[[Workspace, object], Answer], workspace: Workspace, asked: object) -> Response:
+    """Return an answer as JSON that is already written: what a web framework does to 20,000 numbers takes it 0.2 s.
+
+    What cannot be answered, because the run is gone or of another version, is answered with nothing.
+    """
+    try:
+        answered = answer_of(workspace, asked)
+    except TuningError:
+        answered = {}
     return Response(orjson.dumps(answered), media_type="application/json")
 
 
@@ -51,13 +58,19 @@ def answer(workspace: Workspace, asked: object) -> Answer:
 
     Args:
         workspace: The engine.
-        asked: `{"run": id, "after": cursor}` as the page sent it; nothing in it is trusted.
+        asked: `{"run": id, "after": cursor, "known": name}` as the page sent it; nothing in it is trusted. `known` is the name
+            of the findings that it shows; a page that draws this run over another one asks for no findings.
     """
     run, after = _run(workspace, asked), _whole(asked, "after")
     if run is None or after is None:
         return {}
-    shown = dict(live_answer(run, workspace.series(run.id, after), run_title(run, _titles(workspace))))
-    silence = workspace.watching.silence(run)
+    delta, watching = workspace.series(run.id, after), workspace.watching
+    known, says = asked.get("known") if isinstance(asked, dict) else None, NOTHING_JUDGED
+    if isinstance(known, str):
+        bands = watching.healthy_bands(run) if delta.reset else None
+        says = judged(watching.findings(run), known, bands)
+    shown = dict(live_answer(run, delta, run_title(run, _titles(workspace)), says))
+    silence = watching.silence(run)
     if silence:
         shown["words"] = {**shown["words"], "says": silence_words(silence.seconds, silence.usual_step_seconds)}  # type: ignore[dict-item]
     return shown
@@ -78,6 +91,12 @@ def closer(workspace: Workspace, asked: object) -> Answer:
     if run is None or first is None or last is None:
         return {}
     return {"run": run.id, "blocks": blocks_shown(workspace.watching.detail(run, first, last))}
+
+
+def points_as_table(workspace: Workspace, asked: object) -> Answer:
+    """Return every point of a run as the text of a CSV file."""
+    run = _run(workspace, asked)
+    return {"text": workspace.watching.table(run) if run else ""}
 
 
 def offered(workspace: Workspace, asked: object) -> Answer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from engine.types import Run, RunStatus
 from ui import words
 from ui.confusion_view import confusion_table
+from ui.findings_view import NOTHING_JUDGED
 from ui.live_chart import figures_for
 from ui.markup import empty, opens, text
 from ui.proof_view import memory_shown, proof_shown, warnings_shown
@@ -114,8 +115,17 @@ def rewards_next(run: Run) -> str:
     )
 
 
-def live_answer(run: Run, delta: SeriesDelta, title: str = "") -> Mapping[str, object]:
-    """Return what the page shows of a run, from what is new in its series; figures arrive as text that is ready to show."""
+def live_answer(
+    run: Run, delta: SeriesDelta, title: str = "", judged: Mapping[str, object] = NOTHING_JUDGED
+) -> Mapping[str, object]:
+    """Return what the page shows of a run, from what is new in its series; figures arrive as text that is ready to show.
+
+    Args:
+        run: The run.
+        delta: What the page does not know yet.
+        title: What the run is called on the charts.
+        judged: What its curves say, as `ui.findings_view.judged` tells it.
+    """
     readings = readings_of(run)
     proof = proof_shown(delta.proved, readings[-1]) if delta.proved else []
     if delta.peak_memory_bytes is not None:
@@ -136,8 +146,7 @@ def live_answer(run: Run, delta: SeriesDelta, title: str = "") -> Mapping[str, o
         "thinned": delta.thinned,
         "levels": {"predicted_memory": run.plan.estimate.memory_total_bytes},
         "samples": samples_shown(delta.samples),
-        "findings": [],
-        "bands": {},
+        **judged,
         "main": main_chart(readings),
         "figures": figures_for(readings),
         "stages": stages_shown(run),

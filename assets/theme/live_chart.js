@@ -3,7 +3,7 @@
 window.luthier.liveRun = (element, props, server, watch) => {
   'use strict';
   const PERIOD = 600, QUIET_PERIOD = 4000, SETTLES = 250;
-  let run = '', cursor = 0, busy = false, over = false, askedAt = 0, own = null, settling = 0, known = {};
+  let run = '', cursor = 0, busy = false, over = false, askedAt = 0, own = null, settling = 0, known = {}, judged = {};
 
   const view = () => element.querySelector('.live');
   const slot = (name) => element.querySelector(`[data-slot="${name}"]`);
@@ -73,9 +73,8 @@ window.luthier.liveRun = (element, props, server, watch) => {
     const panel = element.querySelector('.run-findings'), shape = JSON.stringify([findings, isOver]);
     if (known.findings === shape) return;
     known.findings = shape;
-    panel.hidden = !findings.length && !isOver;
-    panel.classList.toggle('quiet', !findings.length);
-    put('no-findings', findings.length ? '' : 'Nothing unusual was found in these curves.');
+    panel.hidden = false;
+    put('no-findings', findings.length ? '' : isOver ? 'Nothing unusual was found in these curves.' : 'Nothing unusual so far.');
     panel.querySelector('ul').replaceChildren(...findings.map((finding, place) => {
       const item = make('li', undefined, 'finding'), button = make('button', undefined, 'finding-line'), says = make('span', finding.sentence);
       button.type = 'button';
@@ -136,7 +135,7 @@ window.luthier.liveRun = (element, props, server, watch) => {
   };
 
   const forget = () => {
-    [cursor, over, askedAt, own, known] = [0, false, 0, null, {}];
+    [cursor, over, askedAt, own, known, judged] = [0, false, 0, null, {}, {}];
     for (const panel of element.querySelectorAll('.run-warnings, .run-proof, .confusion, .run-findings, .side-by-side')) panel.hidden = true;
     element.querySelector('.run-main').classList.remove('beside');
     for (const list of element.querySelectorAll('.findings')) list.replaceChildren();
@@ -175,10 +174,12 @@ window.luthier.liveRun = (element, props, server, watch) => {
     own.thinned ||= now.thinned;
     addLines('warnings', now.warnings);
     addLines('proof', now.proof);
-    showFindings(now.findings, now.over);
+    // What is the same as before is not sent again.
+    judged = {known: now.known, findings: now.findings ?? judged.findings ?? [], bands: now.bands ?? judged.bands ?? {}};
+    showFindings(judged.findings, now.over);
     samples.add(now.samples);
     if (now.confusion) showConfusion(now.confusion);
-    const {main, stages, levels, findings, bands} = now, ended = now.over && !over;
+    const {main, stages, levels} = now, {findings, bands} = judged, ended = now.over && !over;
     charts.show({runs: [own, ...overlay.runs()], main, stages, levels, findings, bands, steps: now.steps, reached: now.step, over: now.over});
     if (zoom) charts.zoomTo(zoom);
     controls.show();
@@ -200,7 +201,7 @@ window.luthier.liveRun = (element, props, server, watch) => {
         charts.plotly().catch(() => {});  // on its way while the points are
         if (isNew || !over || Date.now() - askedAt >= QUIET_PERIOD) {
           askedAt = Date.now();
-          const now = await server.source({run: wanted, after: isNew ? 0 : cursor});
+          const now = await server.source({run: wanted, after: isNew ? 0 : cursor, known: isNew ? '' : judged.known || ''});
           if (isNew) leave(wanted);
           if (now && now.run === run) take(now);
           turned = (props.value || '') !== run;

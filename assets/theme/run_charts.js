@@ -235,6 +235,9 @@ window.luthier.runCharts = (element, props, heard) => {
     place.dataset.points = String(points);
     place.setAttribute('aria-label', points ? `${chart.title}: ${points} points, latest ${latest}` : `${chart.title}: no points yet`);
     place.classList.toggle('waiting', points === 0);
+    const band = panelOf(chart.key).querySelector('[data-band]');
+    band.hidden = !now.bands[chart.key] || !points;
+    band.title = now.bands[chart.key]?.sentence || '';
     for (const series of chart.series) {
       const shown = series.style === 'level' ? points > 0 && Boolean(now.levels[series.key]) : Boolean(curves().get(series.key));
       element.querySelector(`[data-of="${series.key}"]`).hidden = !shown;

@@ -11,11 +11,12 @@ afford: 100,000 steps take the store 1.3 s.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from pathlib import Path
 from engine.events import EvaluationLogged, RunFinished, RunProved, RunWarned, SampleGenerated
 from engine.results.run_comparison import RunComparison, comparison
 from engine.training.curves import Block, Curves, Record, table_of_points
+from engine.training.diagnosis import Finding, diagnose, facts_of
+from engine.training.healthy_ranges import HEALTHY_RANGES, healthy_range
 from engine.training.metrics import MOST_POINTS, Point
 from engine.types import Run, RunStatus
 
@@ -31,6 +34,12 @@ RUNS_KEPT = 8
 
 MOST_LOOKS = 120
 """Of how many steps the model's answers are sent to a page that begins anew; more than anyone scrubs through."""
+
+JUDGED_EVERY_SECONDS = 2.0
+"""How often it is looked anew at what the curves of a run say that goes on."""
+
+MOST_POINTS_JUDGED = 2000
+"""Of a curve; the diagnosis reads about half of them."""
 
 BUSY_SECONDS = 10.0
 
@@ -85,12 +94,24 @@ class Silence:
     usual_step_seconds: float
 
 
+@dataclass(frozen=True)
+class HealthyBand:
+    """Where the values of a chart lie in a healthy run; an end that is None is open."""
+
+    low: float | None
+    high: float | None
+    why: str
+
+
 @dataclass
 class _Kept:
-    """The columns of one run, and who may bring them up to date: one thread at a time."""
+    """The columns of one run, what they were found to say, and who may change that: one thread at a time."""
 
     curves: Curves = field(default_factory=Curves)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    findings: tuple[Finding, ...] = ()
+    judged: tuple[int, bool] = (0, False)  # up to which event, and whether the run was over
+    judged_at: float = -math.inf
 
 
 class Watching:
@@ -98,10 +119,11 @@ class Watching:
 
     Args:
         database: The file in which the store keeps events.
+        clock: Seconds that only rise.
     """
 
-    def __init__(self, database: Path) -> None:
-        self._database = database
+    def __init__(self, database: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database, self._clock = database, clock
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -129,6 +151,35 @@ class Watching:
         kept = self._up_to_date(run.id)
         with kept.lock:
             return kept.curves.points()
+
+    def findings(self, run: Run) -> tuple[Finding, ...]:
+        """Return what the curves of a run say, warnings first; of a run that goes on it may be two seconds old.
+
+        Raises:
+            UsageError: When the technique of the run is no longer known.
+        """
+        with self._lock:
+            kept = self._kept.get(run.id)
+        if kept and run.status.is_active and self._clock() - kept.judged_at < JUDGED_EVERY_SECONDS:
+            return kept.findings
+        kept = self._up_to_date(run.id)
+        with kept.lock:
+            now = (kept.curves.number, run.status.is_active)
+            if kept.judged != now:
+                kept.findings = diagnose(kept.curves.points(MOST_POINTS_JUDGED), facts_of(run))
+                kept.judged = now
+            kept.judged_at = self._clock()
+            return kept.findings
+
+    def healthy_bands(self, run: Run) -> dict[str, HealthyBand]:
+        """Return, by chart, where the values of such a run lie when it is healthy; only where that can be said.
+
+        Raises:
+            UsageError: When the technique of the run is no longer known.
+        """
+        objective, settings = facts_of(run).objective, run.plan.hyperparameters
+        found = {row.chart: healthy_range(row.chart, objective, settings) for row in HEALTHY_RANGES}
+        return {chart: HealthyBand(*range_) for chart, range_ in found.items() if range_}
 
     def compare(self, runs: Sequence[Run]) -> RunComparison:
         """Set runs side by side: what differs between their plans, and their figures so far."""

@@ -154,14 +154,16 @@ class Curves:
         """Return the last event of a kind that is no step, or None."""
         return next((event for event in reversed(self.said) if isinstance(event, kind)), None)
 
-    def points(self) -> dict[str, list[Point]]:
-        """Return every curve whole, as `metrics.series` does."""
+    def points(self, most: int | None = None) -> dict[str, list[Point]]:
+        """Return every curve, as `metrics.series` does: whole, or every so many-th point and the newest, about `most`."""
         told = {}
         for table in (self.steps, self.looks):
             for name in table.names:
                 steps, values = table.curve(name)
                 if len(steps) and name not in CLOCK:
-                    told[name] = list(zip(steps.tolist(), values.tolist(), strict=True))
+                    stride = max(1, -(-len(steps) // most)) if most else 1
+                    kept = np.union1d(np.arange(0, len(steps), stride), len(steps) - 1)
+                    told[name] = list(zip(steps[kept].tolist(), values[kept].tolist(), strict=True))
         return told
 
     def blocks(self, limit: int) -> tuple[Block, ...]:

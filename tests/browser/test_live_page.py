@@ -240,7 +240,7 @@ def test_another_run_is_drawn_over_this_one_with_what_differs(window: Any, finis
     expect(figures.get_by_role("rowheader")).to_contain_text(["On view", "A ·"])
     figures.get_by_role("button", name="Trained weights").click()
     expect(figures.get_by_role("rowheader")).to_contain_text(["A ·", "On view"])
-    page.get_by_role("button", name="Take LoRA").click()
+    page.get_by_role("button", name=re.compile("^Take ")).click()
     expect(page.locator(".side-by-side")).to_be_hidden()
 
 

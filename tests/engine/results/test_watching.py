@@ -61,7 +61,16 @@ def run(store: Store, tmp_path: Path) -> Run:
         (),
     )
     estimate = Estimate(1, {}, 1.0, 1, 2, 6)
-    plan = TrainingPlan("lora", model, rows, HeldOut("none"), {"max_steps": 6}, "cpu", "float32", estimate)
+    plan = TrainingPlan(
+        "lora",
+        model,
+        rows,
+        HeldOut("none"),
+        {"max_steps": 6, "learning_rate": 1e-3, "per_device_train_batch_size": 8},
+        "cpu",
+        "float32",
+        estimate,
+    )
     return store.create_run(plan, directory=tmp_path / "runs", name="first", owner="me")
 
 
@@ -148,3 +157,35 @@ def test_a_database_that_was_made_anew_is_read_anew(store: Store, watching: Watc
         connection.execute("DELETE FROM event WHERE run = ?", (run.id,))
     say(store, run, 9.0)
     assert watching.delta(run).points["loss"] == [(1.0, 9.0)]
+
+
+def test_what_the_curves_say_is_found_again_when_there_is_more_and_enough_time_has_gone_by(
+    store: Store, run: Run, tmp_path: Path
+) -> None:
+    now = [100.0]
+    watching = Watching(tmp_path / "luthier.sqlite3", clock=lambda: now[0])
+    store.append(RunStarted(run=run.id, steps=40))
+    say(store, run, *[2.0 - 0.02 * step for step in range(20)])
+    running = store.run(run.id)
+    assert watching.findings(running) == ()
+    say(store, run, *[20.0 + step for step in range(20)], first=21)
+    assert watching.findings(running) == ()
+    now[0] += 3
+    found = watching.findings(running)
+    assert found[0].chart == "loss" and "Learning rate" in found[0].suggestion
+
+
+def test_of_a_run_that_is_over_all_that_was_said_is_judged_at_once(store: Store, watching: Watching, run: Run) -> None:
+    store.append(RunStarted(run=run.id, steps=40))
+    say(store, run, *[2.0 - 0.02 * step for step in range(20)])
+    watching.findings(store.run(run.id))
+    say(store, run, *[20.0 + step for step in range(20)], first=21)
+    store.append(RunFinished(run=run.id, step=40, elapsed_seconds=9.0, tokens_per_second=77.0, peak_memory_bytes=80))
+    assert watching.findings(store.run(run.id))
+
+
+def test_a_healthy_band_is_told_by_chart(watching: Watching, run: Run) -> None:
+    limited = replace(run, plan=replace(run.plan, hyperparameters={**run.plan.hyperparameters, "max_grad_norm": 1.0}))
+    band = watching.healthy_bands(limited)["grad_norm"]
+    assert (band.low, band.high) == (0.0, 1.0) and band.why
+    assert "loss" not in watching.healthy_bands(limited)

@@ -105,6 +105,7 @@ training/
   comparing.py        one technique beside the others, for the same model and rows
   planner.py          what can be chosen together in a workspace
   series.py           several runs from one choice: a grid of up to two settings
+  row_tokens.py       how many tokens a row is to each objective
   checkpoints.py      sealed folders that are whole or not there
   resuming.py         what a checkpoint needs so that going on gives the same numbers
   sampling.py         the order in which rows are seen
@@ -153,6 +154,7 @@ results/
   papers.py           the room in which a run is put on paper: card and script
   hosted.py           export of a dataset for a hosted provider
   shootout.py         techniques that learnt equally much: budget, scores, verdict
+  series_table.py     a series as a table: one row a run, as far as it has come
   trials.py           the room of a workspace for many runs at once
   script_code.py      pieces of Python as text, safe whatever they hold
   script_parts.py     what scripts are made of: functions that are pasted, and tried here

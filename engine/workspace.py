@@ -72,8 +72,9 @@ from engine.results.measurements import AnsweredRow, MeasuredArm, MeasureProgres
 from engine.results.papers import Papers
 from engine.results.prompts import PromptSettings
 from engine.results.run_comparison import Difference, RunComparison
+from engine.results.series_table import SeriesTable
 from engine.results.shootout import Score, ScoredBy, SeriesRow, Standing
-from engine.results.trials import SeriesProgress, SeriesTable, Trials
+from engine.results.trials import SeriesProgress, Trials
 from engine.results.watching import HealthyBand, SeriesDelta, Watching
 from engine.training.comparing import ComparedTechnique, TrainableShare
 from engine.training.curves import Block
@@ -155,7 +156,9 @@ class Workspace:
         self.advice = AdviceRoom(
             self._catalog, self.data, self._planner, self._store, directory, self.listening, self._loaded_tokenizer
         )
-        self.trials = Trials(self._planner, self._store, self.watching, self.advice, self.start, self._libraries)
+        self.trials = Trials(
+            self._planner, self._store, self.watching, self.advice, self.start, self._libraries, self._loaded_tokenizer
+        )
         self._queue.mend()
 
     @classmethod

@@ -234,8 +234,13 @@ def _score(row: SeriesRow) -> str:
     return (
         f'<td class="scored" data-value="{score.value}"><span class="bar" aria-hidden="true"><i class="mean" style="width:{100 * score.value:.1f}%"></i>'
         f'<i class="range" style="left:{100 * score.low:.1f}%;width:{100 * (score.high - score.low):.1f}%"></i></span>'
-        f"{100 * score.value:.0f} of 100 ({100 * score.low:.0f} to {100 * score.high:.0f}){f1}</td>"
+        f"{_hundredths(score.value)} of 100 ({_hundredths(score.low)} to {_hundredths(score.high)}){f1}</td>"
     )
+
+
+def _hundredths(share: float) -> str:
+    """Return a share of 100, with figures where it is less than one: the chance of a text is small even when a model is good."""
+    return f"{100 * share:.0f}" if share == 0 or share >= 0.01 else f"{100 * share:.2g}"
 
 
 def _cell(column: Column, row: SeriesRow) -> str:

@@ -119,20 +119,10 @@ def estimate_seconds(
     """
     start = START_SECONDS + model.bytes_on_disk / READ_BYTES_PER_SECOND
     if measured_tokens_per_second:
-        return start + tokens_learnt(work, hyperparameters, mean_tokens) / measured_tokens_per_second
+        tokens = sum(_batches(part, hyperparameters) * _tokens(part, hyperparameters, mean_tokens) for part in work)
+        return start + tokens / measured_tokens_per_second
     machine = _Machine(model, method, hyperparameters, device, cores or os.cpu_count() or 1)
     return start + sum(_batches(part, hyperparameters) * _batch_seconds(machine, part, mean_tokens) for part in work)
-
-
-def tokens_learnt(work: Sequence[Work], hyperparameters: Mapping[str, Value], mean_tokens: float) -> float:
-    """Return how many tokens a run learns from: those of its rows, of both answers of a pair, and of what it writes itself.
-
-    Args:
-        work: The stages of the run.
-        hyperparameters: The plan's settings.
-        mean_tokens: Mean length of a row; of a question, where the model answers.
-    """
-    return sum(_batches(part, hyperparameters) * _tokens(part, hyperparameters, mean_tokens) for part in work)
 
 
 def _batches(part: Work, values: Mapping[str, Value]) -> int:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from engine.guide.objectives import OBJECTIVES
 from engine.guide.techniques import TECHNIQUES
-from engine.models.duration import Work, tokens_learnt
 from engine.results.intervals import mean_interval, wilson
 from engine.results.measurements import MeasuredArm
 from engine.training.metrics import Point
-from engine.training.stages import Stage, stages_of_plan
+from engine.training.stages import Stage, stages_of_plan, whole
 from engine.types import DatasetType, Objective, Run, RunStatus, TrainingPlan, Value
 
 EQUAL: Mapping[str, Value] = {"early_stopping_patience": 0, "load_best_model_at_end": False}
@@ -109,14 +108,18 @@ class Standing:
 # --- the budget ------------------------------------------------------------------------------------------------------
 
 
-def tokens_of(plan: TrainingPlan, mean_tokens: float) -> float:
-    """Return how many tokens the run of a plan learns from; `mean_tokens` is the mean length of its rows."""
-    return _tokens(stages_of_plan(plan), plan, mean_tokens)
+RowTokens = Callable[[Objective], float]
+"""How many tokens a place in a batch is to an objective, on average."""
 
 
-def tokens_a_step(plan: TrainingPlan, mean_tokens: float) -> float:
+def tokens_of(plan: TrainingPlan, row_tokens: RowTokens) -> float:
+    """Return how many tokens the run of a plan learns from."""
+    return _tokens(stages_of_plan(plan), plan, row_tokens)
+
+
+def tokens_a_step(plan: TrainingPlan, row_tokens: RowTokens) -> float:
     """Return how many tokens one more of `max_steps` is: in a chain, one step of each stage."""
-    return _tokens([replace(stage, steps=1) for stage in stages_of_plan(plan)], plan, mean_tokens)
+    return _tokens([replace(stage, steps=1) for stage in stages_of_plan(plan)], plan, row_tokens)
 
 
 def steps_for(budget_tokens: float, step_tokens: float) -> int:
@@ -124,11 +127,9 @@ def steps_for(budget_tokens: float, step_tokens: float) -> int:
     return max(1, round(budget_tokens / max(step_tokens, 1e-9)))
 
 
-def _tokens(stages: Sequence[Stage], plan: TrainingPlan, mean_tokens: float) -> float:
-    values = plan.hyperparameters
-    filled_up = float(str(values["max_length"])) if values.get("packing") else mean_tokens
-    work = [Work(stage.objective, stage.steps, stage.batch_rows) for stage in stages]
-    return tokens_learnt(work, values, filled_up)
+def _tokens(stages: Sequence[Stage], plan: TrainingPlan, row_tokens: RowTokens) -> float:
+    batches = whole(plan.hyperparameters, "gradient_accumulation_steps")
+    return sum(stage.steps * batches * stage.batch_rows * row_tokens(stage.objective) for stage in stages)
 
 
 # --- scores ----------------------------------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ def scored_by(plans: Sequence[TrainingPlan]) -> ScoredBy:
 
 
 def own_score(plan: TrainingPlan, looks: Mapping[str, Sequence[Point]]) -> Score | None:
-    """Return the share that a run told right in the look at the held-out rows that belongs to its result.
+    """Return the share that a run told right in the look at the held-out rows that belongs to its result; None where it told none.
 
     Args:
         plan: The run's plan.
@@ -154,7 +155,7 @@ def own_score(plan: TrainingPlan, looks: Mapping[str, Sequence[Point]]) -> Score
     """
     shares, f1s = dict(looks.get("eval_accuracy", ())), dict(looks.get("eval_f1", ()))
     losses = {step: loss for step, loss in looks.get("eval_loss", ()) if step in shares}
-    if not shares:
+    if not shares or learns_from_rewards(plan):  # a chain's shares are those of its reward model
         return None
     step = min(losses, key=lambda at: (losses[at], at)) if plan.keeps_best and losses else max(shares)
     rows = plan.held_out.rows
@@ -196,9 +197,14 @@ def why_unscored(run: Run, source: ScoredBy) -> str:
     """Return why there can be no score of a run that has ended; empty while it may still come."""
     if run.status in ENDED_EARLY:
         return "It ended early: it has not learnt all that it should, and is not scored."
-    if source is ScoredBy.PAIRS and OBJECTIVES[_objective(run.plan)].generates:
+    if source is ScoredBy.PAIRS and learns_from_rewards(run.plan):
         return "It learns from its own answers, so no pairs are told."
     return ""
+
+
+def learns_from_rewards(plan: TrainingPlan) -> bool:
+    """Return whether what a run does last is to learn from rewards of its own answers; its losses say little then."""
+    return OBJECTIVES[_objective(plan)].generates
 
 
 def _objective(plan: TrainingPlan) -> Objective:

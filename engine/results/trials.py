@@ -3,12 +3,14 @@
 Brings planner, queue, curves and measurements together; the grid stands in `engine.training.series`, budget and standing in
 `shootout.py`. A series is nothing but the name that its runs share.
 """
-# ruff: noqa: PLC0415 - checkpoints and plans need heavy libraries, paid for by the method that needs them
+# ruff: noqa: PLC0415 - counting tokens needs heavy libraries, paid for by the method that counts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import RunError, TuningError, UsageError
 from engine.guide.hyperparameters import HYPERPARAMETERS
@@ -17,14 +19,13 @@ from engine.models.warm_up import WarmUp
 from engine.results.advice import AdviceRoom
 from engine.results.inquiry import Found
 from engine.results.measurements import MeasuredArm
-from engine.results.run_comparison import RunFigures
+from engine.results.series_table import SeriesTable, row_of, scored
 from engine.results.shootout import (
     EQUAL,
     SUGGESTED,
-    Score,
+    RowTokens,
     ScoredBy,
     SeriesRow,
-    Standing,
     answered_scores,
     own_score,
     scored_by,
@@ -33,60 +34,22 @@ from engine.results.shootout import (
     table_text,
     tokens_a_step,
     tokens_of,
-    why_unscored,
 )
 from engine.results.watching import Watching
-from engine.training.metrics import Point
 from engine.training.planner import PlanChoices, Planner
 from engine.training.series import MOST_RUNS, PlannedRun, PlannedSeries, Varied, plan_sweep, planned_run
 from engine.training.store import Store
-from engine.types import DatasetType, Run, RunStatus, TrainingPlan
+from engine.types import DatasetType, Objective, Run, RunStatus, TrainingPlan
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 MOST_SUGGESTED = 6
 UNTUNED = "Untuned model"
 LONGEST_NAME = 80
-RESULT_FILES = ("adapter_model*.safetensors", "model*.safetensors")
-"""What of a checkpoint is its result; the rest is there to go on from."""
 
 Starting = Callable[[TrainingPlan, str, str], Run]
 """Queues a plan under a name, as one of a series."""
-
-
-@dataclass(frozen=True)
-class SeriesTable:
-    """A series as far as it has come.
-
-    Attributes:
-        series: Its name.
-        rows: The untuned model where it was measured, and the runs in the order in which they were queued.
-        source: Where the scores come from.
-        metric: The key of the metric, and `metrics` those that could be chosen; empty where scores are the runs' own.
-        asked: How many held-out rows are suggested to be asked, of `held_out_rows`.
-        waiting: How many results have no score yet and could be measured, the untuned model among them.
-        standing: What the scores say; None before there are two.
-        obstacle: Why nothing can be measured at all, a sentence; empty when it can.
-    """
-
-    series: str
-    rows: tuple[SeriesRow, ...]
-    source: ScoredBy
-    metric: str = ""
-    metrics: tuple[str, ...] = ()
-    asked: int = 0
-    held_out_rows: int = 0
-    waiting: int = 0
-    standing: Standing | None = None
-    obstacle: str = ""
-
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        """The runs of the series."""
-        return tuple(row.run for row in self.rows if row.run)
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether some run trains or waits."""
-        return any(run.status.is_active for run in self.runs)
 
 
 @dataclass(frozen=True)
@@ -110,13 +73,16 @@ class Trials:
         advice: Measures held-out rows.
         start: Queues a run.
         libraries: The heavy libraries, which may still be imported.
+        tokenizer_of: Gives the folder and the tokenizer of a model.
     """
 
     def __init__(
-        self, planner: Planner, store: Store, watching: Watching, advice: AdviceRoom, start: Starting, libraries: WarmUp
-    ) -> None:
+        self, planner: Planner, store: Store, watching: Watching, advice: AdviceRoom, start: Starting, libraries: WarmUp,
+        tokenizer_of: Callable[[str], tuple[Path, PreTrainedTokenizerBase]],
+    ) -> None:  # fmt: skip
         self._planner, self._store, self._watching, self._advice = planner, store, watching, advice
-        self._start, self._libraries = start, libraries
+        self._start, self._libraries, self._tokenizer_of = start, libraries, tokenizer_of
+        self._counted: dict[tuple[object, ...], float] = {}
 
     # --- before --------------------------------------------------------------------------------------------------
 
@@ -168,19 +134,32 @@ class Trials:
     def _usual(self, choices: PlanChoices) -> PlannedRun:
         """Plan a technique as it usually is, or say why it cannot be trained on these rows."""
         run = planned_run(technique_of(choices.technique).title, choices, self._planner.plan)
-        return replace(run, tokens=tokens_of(run.plan, self._mean_tokens(choices))) if run.plan else run
+        return replace(run, tokens=tokens_of(run.plan, self._row_tokens(run.plan))) if run.plan else run
 
     def _equal(self, usual: PlannedRun, budget_tokens: float, seed: int) -> PlannedRun:
         """Plan it again with as many steps as the budget holds."""
         if usual.plan is None:
             return usual
-        step = tokens_a_step(usual.plan, self._mean_tokens(usual.choices))
+        step = tokens_a_step(usual.plan, self._row_tokens(usual.plan))
         steps = steps_for(budget_tokens, step)
         choices = replace(usual.choices, settings={**EQUAL, "seed": seed, "max_steps": steps})
         return replace(planned_run(usual.name, choices, self._planner.plan), tokens=steps * step)
 
-    def _mean_tokens(self, choices: PlanChoices) -> float:
-        return self._planner.request(choices).mean_tokens
+    def _row_tokens(self, plan: TrainingPlan) -> RowTokens:
+        """Count what a row of this plan is to an objective, once: counting is most of the work of planning."""
+        from engine.training.row_tokens import mean_row_tokens
+
+        def count(objective: Objective) -> float:
+            values = plan.hyperparameters
+            key = (
+                plan.dataset.fingerprint, plan.held_out.indices, plan.model.path, objective,
+                *(values.get(name) for name in ("max_length", "packing", "max_completion_length")),
+            )  # fmt: skip
+            if key not in self._counted:
+                self._counted[key] = mean_row_tokens(plan, objective, self._tokenizer_of(plan.model.id)[1])
+            return self._counted[key]
+
+        return count
 
     # --- while and after -----------------------------------------------------------------------------------------
 
@@ -223,12 +202,12 @@ class Trials:
         source = scored_by([run.plan for run in runs])
         curves = [self._watching.points(run) for run in runs]
         figures = self._watching.compare(runs).figures
-        rows = [_row(run, figure, told) for run, figure, told in zip(runs, figures, curves, strict=True)]
+        rows = [row_of(run, figure, told) for run, figure, told in zip(runs, figures, curves, strict=True)]
         held_out = runs[0].plan.held_out.rows
         if source is not ScoredBy.ANSWERS:
             own = {run.id: own_score(run.plan, told) for run, told in zip(runs, curves, strict=True)}
-            scored = tuple(_scored(row, own, source) for row in rows)
-            return SeriesTable(series, scored, source, held_out_rows=held_out, standing=standing(scored))
+            told = tuple(scored(row, own, source) for row in rows)
+            return SeriesTable(series, told, source, held_out_rows=held_out, standing=standing(told))
         try:
             found = self._advice.found_of(runs[0], metric or self._metric_of(runs))
         except TuningError as error:
@@ -325,52 +304,14 @@ class Trials:
         runs = [row.run for row in rows if row.run]
         arms = self._arms(runs, found)
         scores = answered_scores(arms)
-        scored = [_scored(row, scores, ScoredBy.ANSWERS) for row in rows]
+        told = [scored(row, scores, ScoredBy.ANSWERS) for row in rows]
         if "" in scores and len(scores) > 1:
-            scored = [SeriesRow(UNTUNED, score=scores[""]), *scored]
+            told = [SeriesRow(UNTUNED, score=scores[""]), *told]
         most = max((arm.score.rows for arm in arms.values()), default=0)
         asked = most or self._advice.suggested_rows(found, ["base", *["tuned"] * len(runs)])
         metrics = tuple(key for key in found.metrics if key != "matches_pattern")
         waiting = len(self._unmeasured(runs, found, asked))
         return SeriesTable(
-            series, tuple(scored), ScoredBy.ANSWERS, found.metric, metrics, asked, found.held_out.rows, waiting,
-            standing(scored),
+            series, tuple(told), ScoredBy.ANSWERS, found.metric, metrics, asked, found.held_out.rows, waiting,
+            standing(told),
         )  # fmt: skip
-
-
-def _row(run: Run, figures: RunFigures, curves: Mapping[str, Sequence[Point]]) -> SeriesRow:
-    """Return what a run has come to, but for its score."""
-    losses = [value for _, value in curves.get("eval_loss", ())]
-    return SeriesRow(
-        run.name, technique_of(run.plan.technique).title, run,
-        first_loss=losses[0] if losses else None,
-        last_loss=losses[-1] if losses else None,
-        best_loss=figures.best_held_out_loss,
-        trainable_parameters=None if figures.trainable_parameters is None else int(figures.trainable_parameters),
-        peak_bytes=figures.peak_memory_bytes,
-        seconds=figures.seconds,
-        tokens_per_second=figures.tokens_per_second,
-        tokens=figures.tokens_seen,
-        file_bytes=_result_bytes(run),
-    )  # fmt: skip
-
-
-def _result_bytes(run: Run) -> int | None:
-    """Return the size of what a run leaves, as far as it lies there; its bytes are not read, so that a table is quick."""
-    from engine.training.checkpoints import checkpoints
-
-    found = checkpoints(run.id, run.directory)
-    if not found:
-        return None
-    scored = [checkpoint for checkpoint in found if checkpoint.score is not None] if run.plan.keeps_best else []
-    result = max(scored, key=lambda checkpoint: (checkpoint.score or 0.0, -checkpoint.step)) if scored else found[-1]
-    sizes = [file.stat().st_size for pattern in RESULT_FILES for file in result.path.glob(pattern)]
-    return sum(sizes) or None
-
-
-def _scored(row: SeriesRow, scores: Mapping[str, Score | None], source: ScoredBy) -> SeriesRow:
-    """Return a run's row with its score, or with the reason why there is none."""
-    if row.run is None:
-        return row
-    score = scores.get(row.run.id) if row.run.status is RunStatus.FINISHED else None
-    return replace(row, score=score, note="" if score else why_unscored(row.run, source))

@@ -35,6 +35,7 @@ from engine.types import (
     DatasetType,
     Estimate,
     HeldOut,
+    Objective,
     PretrainedModel,
     Run,
     RunStatus,
@@ -74,28 +75,26 @@ def arm_of(scores: dict[int, float], f1: float | None = None) -> MeasuredArm:
     return MeasuredArm("key", shown, PromptSettings(), answered, f1)
 
 
+ROW_TOKENS = {Objective.SFT: 30.0, Objective.DPO: 50.0, Objective.REWARD: 50.0, Objective.RLOO: 40.0}
+
+
 @pytest.mark.parametrize(
-    ("technique", "changed", "tokens"),
+    ("technique", "tokens"),
     [
-        ("lora", {}, 20 * 2 * 8 * 30),  # steps x accumulated batches x rows x tokens of a row
-        ("dpo", {}, 20 * 2 * 8 * 30 * 2),  # both answers of a pair are read
-        ("grpo", {}, 20 * 2 * 8 * (30 + 20)),  # and half of the longest answer is written on average
-        ("rlhf", {}, 20 * 2 * 8 * 30 * 2 + 20 * 2 * 8 * (30 + 20)),  # a reward model first, of 8 pairs a step
-        ("continued_pretraining", {"packing": True}, 20 * 2 * 8 * 64),  # every row is full
+        ("lora", 20 * 2 * 8 * 30),  # steps x accumulated batches x rows x tokens of a row
+        ("dpo", 20 * 2 * 8 * 50),
+        ("rlhf", 20 * 2 * 8 * 50 + 20 * 2 * 8 * 40),  # a reward model first, of 8 pairs a step
     ],
 )
-def test_tokens_are_counted_as_each_objective_reads_them(
-    technique: str, changed: dict[str, object], tokens: float
-) -> None:
-    plan = plan_of(technique, **changed)
-    assert tokens_of(plan, 30) == tokens
-    assert tokens_a_step(plan, 30) == tokens / 20
+def test_tokens_are_counted_stage_by_stage(technique: str, tokens: float) -> None:
+    assert tokens_of(plan_of(technique), ROW_TOKENS.__getitem__) == tokens
+    assert tokens_a_step(plan_of(technique), ROW_TOKENS.__getitem__) == tokens / 20
 
 
-def test_the_same_budget_is_half_as_many_steps_where_a_step_reads_twice_as_much() -> None:
-    budget = tokens_of(plan_of("lora"), 30)
-    assert steps_for(budget, tokens_a_step(plan_of("lora"), 30)) == 20
-    assert steps_for(budget, tokens_a_step(plan_of("dpo"), 30)) == 10
+def test_the_same_budget_is_fewer_steps_where_a_step_reads_more() -> None:
+    budget = tokens_of(plan_of("lora"), ROW_TOKENS.__getitem__)
+    steps = [steps_for(budget, tokens_a_step(plan_of(key), ROW_TOKENS.__getitem__)) for key in ("lora", "dpo", "rlhf")]
+    assert steps == [20, 12, 7]
 
 
 @pytest.mark.parametrize(("budget", "step", "steps"), [(100, 40, 2), (100, 39, 3), (1, 500, 1), (0, 0, 1)])
@@ -142,7 +141,8 @@ def test_a_run_that_keeps_its_best_is_judged_by_the_look_it_was_chosen_by() -> N
 
 
 def test_a_run_without_a_share_has_no_score_and_learning_by_rewards_says_why() -> None:
-    assert own_score(plan_of("rlhf"), {"eval_loss": [(0, 1.0)]}) is None
+    assert own_score(plan_of("dpo"), {"eval_loss": [(0, 1.0)]}) is None
+    assert own_score(plan_of("rlhf"), LOOKS) is None  # the shares of a chain are its reward model's
     run = Run("r", "r", RunStatus.FINISHED, plan_of("rlhf"), Path("/r"), 0.0)
     assert "its own answers" in why_unscored(run, ScoredBy.PAIRS)
     assert why_unscored(replace(run, plan=plan_of("dpo")), ScoredBy.PAIRS) == why_unscored(run, ScoredBy.ANSWERS) == ""

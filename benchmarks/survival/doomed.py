@@ -42,6 +42,8 @@ class Specification:
         fill_call: that counts, from 1,
         leave_bytes: and leaves so many bytes.
         fill_again: Whether it also takes what is freed for the last word of a run.
+        spoil: What becomes of gradients, "zero" (and of the loss too) or "explode",
+        spoil_from: from this step on.
     """
 
     moment: str = ""
@@ -55,6 +57,8 @@ class Specification:
     fill_call: int = 1
     leave_bytes: int = 0
     fill_again: bool = False
+    spoil: str = ""
+    spoil_from: int = 0
 
     def written(self) -> str:
         """As an argument of the command line."""
@@ -75,6 +79,8 @@ def prepare(asked: Specification) -> None:
         act_at(asked.fill_at, asked.fill_call, lambda _: fill_disk(Path(asked.fill), asked.leave_bytes))
     if asked.fill_again:
         act_at("engine.training.reserve:Reserve.give_up", 1, lambda _: fill_disk(Path(asked.fill)), is_after=True)
+    if asked.spoil:
+        _spoil_gradients(0.0 if asked.spoil == "zero" else 1e6, asked.spoil_from)
     if asked.ledger:
         _keep_ledger(Path(asked.ledger))
     if asked.moment:
@@ -105,6 +111,24 @@ def _keep_ledger(path: Path) -> None:
         return numbered
 
     Store.append = kept  # type: ignore[method-assign]
+
+
+def _spoil_gradients(factor: float, begins: int) -> None:
+    from transformers import Trainer  # noqa: PLC0415
+
+    training_step, calls = Trainer.training_step, [0]
+
+    def spoilt(self: Trainer, model: Any, *args: Any, **named: Any) -> Any:
+        loss = training_step(self, model, *args, **named)
+        calls[0] += 1
+        if calls[0] < begins:
+            return loss
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter.grad *= factor
+        return loss * min(factor, 1.0)
+
+    Trainer.training_step = spoilt
 
 
 def _set_clock_back(events: int) -> None:

@@ -1,4 +1,4 @@
-"""The plan that trials train: the starter on a few small rows, or a random model of two layers for hundreds of trials."""
+"""The plan that trials train: the starter on a few small rows."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CHAIN = {
 """Of `rlhf`: four steps of each stage, every second one saved."""
 
 
-def write_rows(path: Path, count: int = 16, *, are_pairs: bool = False) -> Path:
-    """Write questions of different lengths with an answer, or with a better and a worse one."""
+def write_rows(path: Path, count: int = 16, *, are_pairs: bool = False, are_long: bool = False) -> Path:
+    """Write questions of different lengths with an answer, or with a better and a worse one; long ones fill a thousand tokens."""
     lines = []
     for number in range(count):
         thing = THINGS[number % len(THINGS)]
-        question, answer = f"Do you {'really ' * (number % 5)}have {thing}?", f"Yes, {thing} too."
+        question, answer = f"Do you {'really ' * (900 if are_long else number % 5)}have {thing}?", f"Yes, {thing} too."
         row = {"id": number, "prompt": question}
         lines.append(row | ({"chosen": answer, "rejected": "No."} if are_pairs else {"completion": answer}))
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
@@ -36,14 +36,15 @@ def write_rows(path: Path, count: int = 16, *, are_pairs: bool = False) -> Path:
 
 
 def write_plan(
-    folder: Path, technique: str = "lora", model: str = "starter", rows: int = 16, **changed: object
+    folder: Path, technique: str = "lora", rows: int = 16, *, are_long: bool = False, **changed: object
 ) -> Path:
     """Plan in a workspace of its own, whose clean copy of the rows stays, and return the plan's file."""
     folder.mkdir(parents=True, exist_ok=True)
     workspace = Workspace.open(folder / "planning")
-    dataset = workspace.data.inspect(write_rows(folder / "rows.jsonl", rows, are_pairs=technique == "rlhf")).dataset
+    file = write_rows(folder / "rows.jsonl", rows, are_pairs=technique == "rlhf", are_long=are_long)
+    dataset = workspace.data.inspect(file).dataset
     assert dataset
-    plan = workspace.plan(PlanChoices(technique, dataset.fingerprint, model, {**SETTINGS, **changed}))  # type: ignore[arg-type]
+    plan = workspace.plan(PlanChoices(technique, dataset.fingerprint, "starter", {**SETTINGS, **changed}))  # type: ignore[arg-type]
     workspace.close()
     path = folder / "plan.json"
     path.write_text(json.dumps(plan.to_json()), encoding="utf-8")

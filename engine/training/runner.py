@@ -29,6 +29,7 @@ from engine.models.loading import LOAD_LOCK, freeze_layers, load_tokenizer
 from engine.models.tuned import REWARD_OUTPUT, Recipe, recipe_of
 from engine.training import checkpoints
 from engine.training.environment import write_environment
+from engine.training.peak_memory import give_freed_memory_back
 from engine.training.proof import Proof, fingerprint, observe, prove
 from engine.training.reporter import EvaluationHalted, Habits, Reporter, StepsDone
 from engine.training.resuming import read_progress
@@ -133,6 +134,7 @@ def _train_and_release(
         raise
     finally:
         release_memory()
+        give_freed_memory_back()  # hundreds of megabytes after a run that did not get enough
         shutil.rmtree(checkpoints.temporary_directory(run.directory), ignore_errors=True)
     if isinstance(failure, OutOfMemory):
         failure.found += (

@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ class Specification:
         fill_call: that counts, from 1,
         leave_bytes: and leaves so many bytes.
         fill_again: Whether it also takes what is freed for the last word of a run.
+        command: A program that is run
+        act_at: before the call of this function
+        act_call: that counts.
         spoil: What becomes of gradients, "zero" (and of the loss too) or "explode",
         spoil_from: from this step on.
     """
@@ -57,6 +61,9 @@ class Specification:
     fill_call: int = 1
     leave_bytes: int = 0
     fill_again: bool = False
+    command: Sequence[str] = ()
+    act_at: str = ""
+    act_call: int = 1
     spoil: str = ""
     spoil_from: int = 0
 
@@ -79,6 +86,8 @@ def prepare(asked: Specification) -> None:
         act_at(asked.fill_at, asked.fill_call, lambda _: fill_disk(Path(asked.fill), asked.leave_bytes))
     if asked.fill_again:
         act_at("engine.training.reserve:Reserve.give_up", 1, lambda _: fill_disk(Path(asked.fill)), is_after=True)
+    if asked.command:
+        act_at(asked.act_at, asked.act_call, lambda _: subprocess.run(asked.command, check=True))
     if asked.spoil:
         _spoil_gradients(0.0 if asked.spoil == "zero" else 1e6, asked.spoil_from)
     if asked.ledger:

@@ -36,7 +36,13 @@ def write_rows(path: Path, count: int = 16, *, are_pairs: bool = False, are_long
 
 
 def write_plan(
-    folder: Path, technique: str = "lora", rows: int = 16, *, are_long: bool = False, **changed: object
+    folder: Path,
+    technique: str = "lora",
+    rows: int = 16,
+    *,
+    are_long: bool = False,
+    model: str = "starter",
+    **changed: object,
 ) -> Path:
     """Plan in a workspace of its own, whose clean copy of the rows stays, and return the plan's file."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +50,7 @@ def write_plan(
     file = write_rows(folder / "rows.jsonl", rows, are_pairs=technique == "rlhf", are_long=are_long)
     dataset = workspace.data.inspect(file).dataset
     assert dataset
-    plan = workspace.plan(PlanChoices(technique, dataset.fingerprint, "starter", {**SETTINGS, **changed}))  # type: ignore[arg-type]
+    plan = workspace.plan(PlanChoices(technique, dataset.fingerprint, model, {**SETTINGS, **changed}))  # type: ignore[arg-type]
     workspace.close()
     path = folder / "plan.json"
     path.write_text(json.dumps(plan.to_json()), encoding="utf-8")

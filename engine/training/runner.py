@@ -376,7 +376,7 @@ def sentence_of(error: BaseException, plan: TrainingPlan, run: Run) -> RunError 
             next_step=f"Halve the batch size ({plan.hyperparameters['per_device_train_batch_size']}) and double the accumulated "
             "batches; or lower the longest row; or turn on 'Recompute to save memory'; or choose a smaller model.",
         )  # fmt: skip
-    if isinstance(error, OSError) and error.errno in UNWRITABLE and _lies_in(error.filename, run.directory):
+    if isinstance(error, OSError) and _is_refused(error, run.directory):
         return DiskFull(
             "the folder of the run cannot be written", where=str(run.directory), found=error.strerror or said,
             next_step="See that it can be written, then resume; checkpoints kept before are whole.",
@@ -391,5 +391,7 @@ def sentence_of(error: BaseException, plan: TrainingPlan, run: Run) -> RunError 
     return None
 
 
-def _lies_in(name: object, directory: Path) -> bool:
-    return isinstance(name, str) and directory in Path(name).parents
+def _is_refused(error: OSError, directory: Path) -> bool:
+    """Whether a folder is not there any more, or a file in it may not be written."""
+    named = Path(error.filename) if isinstance(error.filename, str) else None
+    return not directory.exists() or (error.errno in UNWRITABLE and named is not None and directory in named.parents)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import gc
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,10 +15,11 @@ from safetensors.torch import load_file
 from transformers import LlamaForCausalLM
 
 from engine.data.chat_format import tokenize_rows
-from engine.errors import DataError, Diverged, ModelError, RunError
+from engine.errors import DataError, DiskFull, Diverged, ModelError, RunError
 from engine.events import (
     CheckpointSaved,
     EvaluationLogged,
+    RunEvent,
     RunFinished,
     RunStarted,
     RunStopped,
@@ -205,6 +207,18 @@ def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(
     with pytest.raises(Diverged) as raised:
         train_and_hear(tiny_plan(max_steps=12, save_steps=save_steps))
     assert raised.value.where == "step 7" and raised.value.next_step.endswith(says)
+
+
+def test_a_folder_that_vanishes_while_it_trains_is_told_in_a_sentence(
+    tiny_plan: NewPlan, train_and_hear: Train, tmp_path: Path
+) -> None:
+    def vanishes(events: list[RunEvent]) -> bool:
+        if events and isinstance(events[-1], StepLogged) and events[-1].step == 2:
+            shutil.rmtree(tmp_path / "runs" / "one", ignore_errors=True)
+        return False
+
+    with pytest.raises(DiskFull, match="the folder of the run cannot be written"):
+        train_and_hear(tiny_plan(max_steps=6, save_steps=3), should_stop=vanishes)
 
 
 def test_rows_without_anything_to_learn_are_refused_in_a_sentence(tiny_plan: NewPlan, train_and_hear: Train) -> None:

@@ -87,9 +87,11 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
         yield from measuring(workspace, choices, typed, flags.fresh(str(request.session_hash)))
 
     @guarded
-    def stop(request: gr.Request) -> str:
+    def stop(request: gr.Request) -> object:
         flags.raise_for(str(request.session_hash))
-        return views.told("Stopping…")
+        return gr.update(
+            value="Stopping…", interactive=False
+        )  # on the button: it may come after the last word of measuring
 
     state, shown = [session.choices, parts.typed], [parts.line, parts.card, parts.room, parts.ask, parts.measure]
     for changed in (session.choices.change, session.status_bar.turned, session.measured.change):
@@ -100,7 +102,7 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
     parts.measure.click(
         measure, state, [parts.measure, parts.stop, parts.said, parts.card, session.measured], trigger_mode="once", concurrency_limit=4, **QUIET
     )  # fmt: skip
-    parts.stop.click(stop, None, parts.said, **QUIET)
+    parts.stop.click(stop, None, parts.stop, **QUIET)
 
 
 def series_on_view(workspace: Workspace, choices: Choices) -> str:
@@ -196,4 +198,4 @@ def _work(
 
 
 def _buttons(*, busy: bool) -> Updates:
-    return gr.update(interactive=not busy), gr.update(visible=busy)
+    return gr.update(interactive=not busy), gr.update(visible=busy, value="Stop", interactive=True)

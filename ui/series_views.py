@@ -156,7 +156,8 @@ def said(table: SeriesTable) -> str:
         return f'<p class="standing">{pill("No score", "warning")} <span>{text(table.obstacle)}</span></p>'
     if table.standing:
         tone, word = ("good", "Ahead") if table.standing.winner else ("note", "Not told apart")
-        return f'<p class="standing" role="status">{pill(word, tone)} <span>{text(standing_words(table.standing, [row.name for row in table.rows if row.run is None]))}</span></p>'
+        left = f" {words.counted(table.waiting, 'model')} not measured yet." if table.waiting else ""
+        return f'<p class="standing" role="status">{pill(word, tone)} <span>{text(standing_words(table.standing, [row.name for row in table.rows if row.run is None]) + left)}</span></p>'
     return f'<p class="standing" role="status">{pill("Open", "plain")} <span>{text(_open_words(table))}</span></p>'
 
 

@@ -17,7 +17,7 @@ from ui import shootout, sweeping
 from ui.asking import Typed, asking, text_of, typed_of
 from ui.choices import Choices
 from ui.guard import guarded
-from ui.panel import QUIET, TOKENIZING, panel, picked
+from ui.panel import QUIET, TOKENIZING, picked
 from ui.session import Session
 
 
@@ -66,7 +66,10 @@ def build(workspace: Workspace, session: Session) -> None:
 def _build(workspace: Workspace, session: Session, one: Form) -> None:
     with gr.Column(elem_id=f"{one.key}-body", elem_classes="panel-column several-body"):
         form = asking("", elem_id=f"{one.key}-form", plan=f"{one.key}-plan")
-        plan = panel(views.nothing_chosen(one.key), elem_id=f"{one.key}-plan")
+        plan = gr.HTML(
+            views.nothing_chosen(one.key), elem_id=f"{one.key}-plan", padding=False, apply_default_css=False,
+            js_on_load=f"luthier.planned(element, '{one.key}-form', (sent) => trigger('pick', sent));",
+        )  # fmt: skip
     typed, subject, is_stale = gr.State({}), gr.State(None), gr.State(False)
 
     @guarded
@@ -89,7 +92,7 @@ def _build(workspace: Workspace, session: Session, one: Form) -> None:
     def queue(choices: Choices, sent: Typed, event: gr.EventData) -> tuple[object, object]:
         if picked(event) != views.QUEUE:
             return gr.skip(), gr.skip()
-        runs = workspace.trials.start(one.series_of(workspace, choices, sent), text_of(sent, "name"))
+        runs = workspace.trials.start(one.series_of(workspace, choices, sent), text_of(typed_of(event), "name"))
         return choices.with_run(runs[0].id), views.queued(len(runs), runs[0].series)
 
     form.edit(edit, session.choices, [typed, plan], trigger_mode="always_last", **TOKENIZING)

@@ -205,7 +205,7 @@ def planned(series: PlannedSeries) -> str:
         f'<th scope="col" title="{meaning}">{title}</th>'
         for title, meaning in (
             ("Run", ""), ("Steps", "How often the weights are corrected."),
-            *((("Tokens", "How many tokens it learns from, rounded to whole steps."),) if with_tokens else ()),
+            *((("Tokens", "How many tokens it learns from, rounded to whole steps. Where the model writes answers itself, half of the longest is reckoned."),) if with_tokens else ()),
             ("Trained", "How many numbers move."), ("Time", "Estimated for this machine."),
             ("Memory", "The most that training will hold at once, estimated."), ("Can be trained", ""),
         )

@@ -4,34 +4,43 @@
   const KINDS = ['sweep', 'shootout'];
   const SENT_AFTER = 400, LOOK_EVERY = 3000, DIMMED_AT_MOST = 20000;
 
-  // --- the strip: one form is open, or none; a button elsewhere may open one ---
+  // --- the strip: one form is open, or none; a button elsewhere may open one, also before the strip is first mounted ---
+  let open = '';
+  const strip = () => document.getElementById('several-strip');
+  const apply = () => {
+    for (const kind of KINDS) document.body.classList.toggle(`${kind}-open`, open === kind);
+    for (const button of strip()?.querySelectorAll('[data-several]') || []) button.setAttribute('aria-expanded', String(open === button.dataset.several));
+  };
   window.luthier.several = (element, watch) => {
-    let open = '';
-    const apply = () => {
-      for (const kind of KINDS) document.body.classList.toggle(`${kind}-open`, open === kind);
-      for (const button of element.querySelectorAll('[data-several]')) button.setAttribute('aria-expanded', String(open === button.dataset.several));
-    };
     element.addEventListener('click', (event) => {
       const button = event.target.closest('[data-several]');
       if (!button || button.disabled) return;
       open = open === button.dataset.several ? '' : button.dataset.several;
       apply();
     });
-    document.addEventListener('click', (event) => {
-      const wanted = event.target.closest('[data-opens-several]');
-      if (!wanted) return;
-      open = wanted.dataset.opensSeveral;
-      apply();
-      setTimeout(() => element.scrollIntoView({block: 'start'}), 250);  // after the tab has opened
-    });
     watch('value', apply);
     apply();
   };
-
+  document.addEventListener('click', (event) => {
+    const wanted = event.target.closest('[data-opens-several]');
+    if (!wanted) return;
+    open = wanted.dataset.opensSeveral;
+    apply();
+    setTimeout(() => strip()?.scrollIntoView({block: 'start'}), 250);  // after the tab has opened
+  });
   document.addEventListener('click', (event) => {
     const wanted = event.target.closest('[data-scroll-to]');
     if (wanted) document.getElementById(wanted.dataset.scrollTo)?.scrollIntoView({block: 'start'});
   });
+
+  // --- the runs that a form gives: what is queued is what stands there, under the name that is typed by now ---
+  window.luthier.planned = (element, form, pick) => {
+    element.addEventListener('click', (event) => {
+      const button = event.target.closest('[data-pick]');
+      const name = document.querySelector(`#${form} [name=name]`)?.value || '';
+      if (button && !button.disabled) pick({key: button.dataset.pick, values: {name}});
+    });
+  };
 
   // --- a form: what is typed stays when it is drawn anew; all values are sent together, a moment after the last change ---
   window.luthier.asking = (element, send, watch, plan) => {

@@ -119,6 +119,20 @@ def test_a_run_of_the_table_comes_into_view_and_the_others_are_drawn_over_it(sho
         expect(legend).to_contain_text(title)
 
 
+def test_a_run_is_varied_from_its_desk_with_its_own_settings(shootout: None, window: Any) -> None:
+    page = window.page
+    window.open_tab("Train")
+    page.locator("#series-table").get_by_role("button", name="(IA)³", exact=True).click()
+    expect(page.locator("#about-to-run")).to_contain_text("(IA)³")
+    page.get_by_role("button", name="This run: name, notes").click()
+    page.locator("#desk").get_by_role("button", name="Vary a setting").click()
+    expect(page.locator("#sweep-form form")).to_be_visible()
+    page.locator("[data-try-for=typed1]").click()
+    expect(page.locator("#sweep-plan tbody tr")).to_have_count(3)
+    steps = page.locator("#sweep-plan tbody td:nth-child(2)").all_inner_texts()
+    assert len(set(steps)) == 1 and int(steps[0]) < 30
+
+
 def test_a_sweep_tells_mistakes_first_and_then_queues_a_run_for_each_value(window: Any) -> None:
     page = window.page
     choose(page)

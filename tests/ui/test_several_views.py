@@ -251,7 +251,10 @@ def test_the_standing_is_said_in_plain_words(standing: Standing, says: str) -> N
 
 def test_not_told_apart_never_names_a_winner() -> None:
     html = series_card(replace(TABLE, standing=Standing(("LoRA", "Full"), (), 20)), None, "")
-    assert "Not told apart" in html and "is ahead" not in html
+    assert "Not told apart" in html and "is ahead" not in html and "not measured yet" not in html
+    assert "2 models not measured yet" in series_card(
+        replace(TABLE, standing=Standing(("LoRA",), ("Full",), 20), waiting=2), None, ""
+    )
 
 
 @pytest.mark.parametrize(

@@ -423,9 +423,11 @@ class Workspace:
         for dataset in filter(None, (plan.dataset, plan.held_out.dataset)):
             if dataset.parquet_path.exists():
                 continue
-            if self.data.inspect(dataset.source_path, name=dataset.name).dataset != dataset:
+            inspection = self.data.inspect(dataset.source_path, name=dataset.name)
+            if inspection.dataset != dataset:
                 raise RunError(
                     "the file is not what it was when the plan was made", where=str(dataset.source_path),
+                    found=inspection.message if inspection.dataset is None else "other rows",
                     expected=f"rows with the fingerprint {dataset.fingerprint[:12]}", next_step="Make a new plan.",
                 )  # fmt: skip
         return plan

@@ -111,7 +111,7 @@ def start_a_long_run(window: Any) -> None:
     window.page.get_by_label("Steps", exact=True).fill("4000")
     expect(window.page.locator("#cost")).to_contain_text("4,000")
     window.open_tab("Train")
-    window.page.get_by_role("button", name="Start again").click()
+    window.page.locator("#start").click()
     expect(window.page.locator(".run-state [data-slot=word]")).to_have_text("Training")
 
 

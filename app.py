@@ -94,6 +94,7 @@ def serve(workspace: Workspace, host: str, listener: socket.socket, open_browser
 
     from ui.door import Door
     from ui.shell import build_app, launch_options
+    from ui.uploads import Uploads
 
     port = listener.getsockname()[1]
     outer = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -103,7 +104,7 @@ def serve(workspace: Workspace, host: str, listener: socket.socket, open_browser
         **launch_options(workspace),
     )  # fmt: skip
     configuration = uvicorn.Config(
-        Door(mounted, host, port, MAX_UPLOAD_BYTES + 2**20), log_level="warning", access_log=False,
+        Door(Uploads(mounted, workspace.directory / "temporary"), host, port, MAX_UPLOAD_BYTES + 2**20), log_level="warning", access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS, server_header=False,
     )  # fmt: skip
     server = uvicorn.Server(configuration)

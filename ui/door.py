@@ -62,7 +62,7 @@ class Door:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await _refuse(send, *refusal)
+            await refuse(send, *refusal)
 
     def _refusal(self, headers: list[tuple[bytes, bytes]]) -> tuple[int, str] | None:
         found: dict[str, list[str]] = {}
@@ -94,7 +94,8 @@ def _is_from_another_site(found: MutableMapping[str, list[str]]) -> bool:
     return from_elsewhere and "navigate" not in found.get("sec-fetch-mode", [])
 
 
-async def _refuse(send: Send, status: int, sentence: str) -> None:
+async def refuse(send: Send, status: int, sentence: str) -> None:
+    """Answer a request with one sentence."""
     body = sentence.encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *SAFETY_HEADERS]})

@@ -162,7 +162,9 @@ def _with_own_rows(laboratory: Laboratory, seed: int) -> tuple[Trial, Path, Path
     plan = laboratory.plan(seed=seed)
     words = json.loads(plan.read_text(encoding="utf-8"))
     laboratory.result(plan)  # read while the rows are there
-    trial = laboratory.trial(plan, workspace=plan.parent / "planning")  # as a person does: planned and trained in one workspace
+    trial = laboratory.trial(
+        plan, workspace=plan.parent / "planning"
+    )  # as a person does: planned and trained in one workspace
     return trial, Path(words["dataset"]["parquet_path"]).parent, Path(words["dataset"]["source_path"])
 
 

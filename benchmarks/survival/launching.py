@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -54,8 +55,11 @@ class Started(Protocol):
     def wait(self, seconds: float = PATIENCE_SECONDS) -> Ended:
         """Return how it ended; one that takes longer is killed, and a RuntimeError raised."""
 
+    def printed(self) -> str:
+        """Return what it printed so far."""
+
     def signal(self, which: int) -> None:
-        """Send it a signal."""
+        """Send it a signal; one that has ended hears nothing."""
 
 
 class Launcher(Protocol):
@@ -108,6 +112,9 @@ class _ColdProcess:
             self.process.wait()
             raise RuntimeError(f"no end after {seconds:.0f} s: {self.err.read_text()[-2000:]}") from None
         return Ended(self.process.returncode, self.out.read_text(), self.err.read_text())
+
+    def printed(self) -> str:
+        return self.out.read_text()
 
     def signal(self, which: int) -> None:
         self.process.send_signal(which)
@@ -168,8 +175,12 @@ class _WarmProcess:
             raise RuntimeError(f"no end after {seconds:.0f} s: {self.err.read_text()[-2000:]}")
         return Ended(status, self.out.read_text(), self.err.read_text())
 
+    def printed(self) -> str:
+        return self.out.read_text()
+
     def signal(self, which: int) -> None:
-        os.kill(self.number, which)
+        with suppress(ProcessLookupError):
+            os.kill(self.number, which)
 
 
 def _papers(folder: Path) -> tuple[Path, Path]:

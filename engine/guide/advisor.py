@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from engine.guide.evidence import Arm, Evidence, Facts
-from engine.guide.means import MEANS_TITLES, RULES, UNMEASURED_TITLES, Case, Means, scored
+from engine.guide.means import MEANS_TITLES, RULES, SHORT_TITLES, UNMEASURED_TITLES, Case, Means, scored
 from engine.guide.questions import QUESTIONS, UNSURE, Answers
 from engine.guide.techniques import TECHNIQUES
 from engine.types import DatasetType
@@ -28,6 +28,7 @@ class Advice:
         would_change: What would lead to other advice, a sentence each.
         hosted: Whether training would have to happen at a provider.
         measured: Whether it rests on scores.
+        falls_short: Whether what it advises was measured and is not good enough either.
     """
 
     means: Means
@@ -38,11 +39,13 @@ class Advice:
     would_change: tuple[str, ...] = ()
     hosted: bool = False
     measured: bool = False
+    falls_short: bool = False
 
     @property
     def title(self) -> str:
         """Return the advice in a few words."""
-        return (MEANS_TITLES if self.measured else UNMEASURED_TITLES)[self.means]
+        titles = SHORT_TITLES if self.falls_short else MEANS_TITLES if self.measured else UNMEASURED_TITLES
+        return titles[self.means]
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,16 @@ def _decided(case: Case) -> Advice:
         hosted = case.hosted
         technique, why = (None, HOSTED) if hosted else _technique(case)
         reasons.insert(1, why)
-    return Advice(means, rule.key, technique, tuple(reasons), rule.source, hosted=hosted, measured=rule.measured)
+    return Advice(
+        means,
+        rule.key,
+        technique,
+        tuple(reasons),
+        rule.source,
+        hosted=hosted,
+        measured=rule.measured,
+        falls_short=rule.falls_short,
+    )
 
 
 HOSTED = "Nothing of yours can train it, and your rows may leave: a hosted model is the way. Under 'A hosted model instead' Luthier writes the files for it."

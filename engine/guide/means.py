@@ -39,6 +39,12 @@ UNMEASURED_TITLES: Mapping[Means, str] = {
 }  # fmt: skip
 """The same while nothing was measured: then no means is known to be enough."""
 
+SHORT_TITLES: Mapping[Means, str] = {
+    **MEANS_TITLES, Means.PROMPT: "Nothing is good enough yet", Means.FEW_SHOT: "Nothing is good enough yet; examples come closest",
+    Means.RETRIEVAL: "Nothing is good enough yet; retrieval comes closest",
+}  # fmt: skip
+"""The same where all that was measured falls short, and the lightest way is merely the one to keep."""
+
 ENOUGH_ROWS = 50
 """Fewer rows are not trained on: providers of hosted tuning and the trials behind the technique cards begin at 50 to 100."""
 
@@ -171,6 +177,7 @@ class Rule:
         reason: Why, in one or two sentences.
         source: What it rests on.
         measured: Whether it rests on scores.
+        falls_short: Whether what it advises was measured and is not good enough either.
     """
 
     key: str
@@ -179,6 +186,7 @@ class Rule:
     reason: Callable[[Case], str]
     source: str
     measured: bool = False
+    falls_short: bool = False
 
 
 LIGHTER_FIRST = "The guide, 'When not to use fine-tuning': try prompting, few-shot and retrieval first"
@@ -257,7 +265,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "tuning_refuted", lambda case: case.tuned is not None and case.best_light is not None, lambda case: _means_of(case.best_light),
         lambda case: f"{scored(case.tuned)}, which is not clearly better than without training: {scored(case.best_light)}. Keep the lighter way, or train otherwise and measure again.",
-        "Measured here", measured=True,
+        "Measured here", measured=True, falls_short=True,
     ),
     Rule(
         "light_fell_short", lambda case: case.tried_lighter and case.has_enough_rows and case.can_train, Means.FINE_TUNE,
@@ -272,6 +280,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "nowhere_to_train", lambda case: case.tried_lighter, lambda case: _means_of(case.best_light),
         lambda case: f"{scored(case.best_light)}. That is not enough, but nothing here can be trained with these rows.", "Measured here", measured=True,
+        falls_short=True,
     ),
     Rule(
         "nothing_missing", lambda case: case.says("gap", "nothing") or case.says("prompting", "works"), Means.PROMPT,

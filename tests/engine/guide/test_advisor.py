@@ -148,3 +148,11 @@ def test_every_lead_names_techniques_that_exist() -> None:
 def test_answers_of_another_form_are_refused_in_a_sentence(raw: object) -> None:
     with pytest.raises(TuningError):
         checked_answers(raw)
+
+
+def test_what_fell_short_is_never_called_enough() -> None:
+    nothing_helps = [arm("base", 0.0), arm("few_shot", 0.0), arm("tuned", 0.0)]
+    advice = advise({}, Facts(rows=200), nothing_helps)
+    assert advice.rule == "tuning_refuted" and advice.title == "Nothing is good enough yet"
+    close = advise({}, Facts(rows=200), [arm("base", 0.2), arm("few_shot", 0.6), arm("tuned", 0.55)])
+    assert close.title == "Nothing is good enough yet; examples come closest"

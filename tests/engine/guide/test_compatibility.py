@@ -77,6 +77,7 @@ PAIRS = {
     "kto_pairs": Pair(of("kto", per_device_train_batch_size=1), of("kto", per_device_train_batch_size=2)),
     "ranks": Pair(of("adalora", init_r=8, target_r=9), of("adalora", init_r=8, target_r=8)),
     "frozen": Pair(replace(of("full", frozen_layers=4), layers=4), replace(of("full", frozen_layers=3), layers=4)),
+    "reporter": Pair(of("lora", report_to="no_such_tool"), of("lora", report_to="none")),
     "start_words": Pair(
         of("prompt_tuning", prompt_tuning_init="TEXT", prompt_tuning_init_text=" "),
         of("prompt_tuning", prompt_tuning_init="RANDOM", prompt_tuning_init_text=""),

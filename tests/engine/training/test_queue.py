@@ -170,10 +170,14 @@ def test_ctrl_c_leaves_an_interrupted_run_and_a_free_accelerator(
             os.kill(os.getpid(), signal.SIGINT),
         )
     )
-    pressed.start()
-    with pytest.raises(KeyboardInterrupt):
-        queue.run_now(tiny_plan(**ENDLESS))
-    pressed.join()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        pressed.start()
+        with pytest.raises(KeyboardInterrupt):
+            queue.run_now(tiny_plan(**ENDLESS))
+        pressed.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert [run.status for run in store.runs()] == [RunStatus.INTERRUPTED] and accelerator.holder() is None
 
 

@@ -78,6 +78,7 @@ def _panel(chart: Chart) -> str:
         f'<section class="card chart" hidden><header class="card-head"><div class="titled"><h2>{title}'
         f' <span class="muted">{text(chart.unit)}</span></h2>{explains(chart.key, chart.title)}</div>'
         f'<span class="legends" data-lines="{len(chart.series)}">{names}<dfn class="legend legend-band" data-band tabindex="0" hidden>usual</dfn></span>{tools}</header>'
-        f'<p class="help">{text(chart.meaning)}</p><div class="plot-frame"><div class="plot" data-chart="{chart.key}" role="img" '
-        f'aria-label="{title}: no points yet" data-points="0"></div><i class="spike" hidden></i></div></section>'
+        f'<p class="help">{text(chart.meaning)}</p><div class="plot-frame" role="group" tabindex="0" '
+        f'aria-label="{title}: arrow keys read the values, plus and minus zoom, Escape shows the whole run"><div class="plot" data-chart="{chart.key}" role="img" '
+        f'aria-label="{title}: no points yet" data-points="0"></div><i class="spike" hidden></i><span class="sr-only" aria-live="polite"></span></div></section>'
     )

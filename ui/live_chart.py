@@ -98,6 +98,10 @@ def plotly_script() -> Path:
     return Path(spec.origin).parent / "package_data" / "plotly.min.js"
 
 
+PLOTLY_ADDRESS = f"gradio_api/file={plotly_script().as_posix()}"
+"""Where the page fetches it."""
+
+
 def live_run(functions: Sequence[Callable[[object], object]], *, elem_id: str) -> gr.HTML:
     """Return the live view. Its value is the id of the run that is watched; empty shows nothing.
 
@@ -109,7 +113,7 @@ def live_run(functions: Sequence[Callable[[object], object]], *, elem_id: str) -
     return gr.HTML(
         "", elem_id=elem_id, padding=False, apply_default_css=False, html_template=skeleton(),
         js_on_load="luthier.liveRun(element, props, server, watch);", server_functions=list(functions),
-        plotly=f"gradio_api/file={plotly_script().as_posix()}", charts=[chart.to_json() for chart in CHARTS],
+        plotly=PLOTLY_ADDRESS, charts=[chart.to_json() for chart in CHARTS],
     )  # fmt: skip
 
 

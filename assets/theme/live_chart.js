@@ -34,7 +34,7 @@ window.luthier.liveRun = (element, props, server, watch) => {
     if (!zoom) return;
     const before = Math.max(0, Math.floor(zoom[0] - 0.25 * (zoom[1] - zoom[0]))), after = Math.max(0, Math.ceil(zoom[1]));
     for (const one of [own, ...overlay.runs()]) {
-      if (!one?.thinned || (one.detail && one.detail.from === zoom[0] && one.detail.to === zoom[1])) continue;
+      if (!one || !(one.thinned || one.curves.isThinned()) || (one.detail && one.detail.from === zoom[0] && one.detail.to === zoom[1])) continue;
       const {blocks} = await server.detail({run: one.id, first: before, last: after});
       if (charts.zoomed() !== zoom) return;
       const curves = window.luthier.curvesOf();
@@ -164,7 +164,7 @@ window.luthier.liveRun = (element, props, server, watch) => {
   };
 
   const take = (now) => {
-    const zoom = now.reset && cursor ? charts.zoomed() : null;
+    const zoom = now.reset && cursor ? charts.zoomed() : null, before = judged;
     if (now.reset && cursor) forget();
     show(now);
     if (!own) arrange(now);
@@ -175,7 +175,7 @@ window.luthier.liveRun = (element, props, server, watch) => {
     addLines('warnings', now.warnings);
     addLines('proof', now.proof);
     // What is the same as before is not sent again.
-    judged = {known: now.known, findings: now.findings ?? judged.findings ?? [], bands: now.bands ?? judged.bands ?? {}};
+    judged = {known: now.known, findings: now.findings ?? before.findings ?? [], bands: now.bands ?? before.bands ?? {}};
     showFindings(judged.findings, now.over);
     samples.add(now.samples);
     if (now.confusion) showConfusion(now.confusion);
@@ -221,10 +221,8 @@ window.luthier.liveRun = (element, props, server, watch) => {
 
   document.addEventListener('visibilitychange', pull);
   watch('value', pull);
-  // As soon as the tab is opened, and not at the next turn of the clock. The drawing library (4 MB) comes before that, when the
-  // page has nothing else to do.
+  // As soon as the tab is opened, and not at the next turn of the clock.
   new IntersectionObserver(([{isIntersecting}]) => { if (isIntersecting) pull(); }).observe(element.parentElement || element);
-  (window.requestIdleCallback || setTimeout)(() => charts.plotly().catch(() => {}), {timeout: 4000});
   const timer = setInterval(() => (element.isConnected ? pull() : clearInterval(timer)), PERIOD);
   pull();
 };

@@ -332,6 +332,21 @@ window.luthier.runCharts = (element, props, heard) => {
     if (tool?.hasAttribute('data-picture')) picture(panel.querySelector('.plot').dataset.chart);
     if (tool?.hasAttribute('data-full')) full(panel);
   });
+  // The same with keys, for those who do not point: arrows read along the curves, plus and minus zoom round the place that is read.
+  element.addEventListener('keydown', (event) => {
+    const frame = event.target.closest('.plot-frame'), by = {ArrowLeft: -1, ArrowRight: 1}[event.key], zooms = {'+': 0.5, '=': 0.5, '-': 2}[event.key];
+    if (frame !== event.target || !now.runs.length || !(by || zooms || event.key === 'Escape')) return;
+    const end = Math.max(curves().lastStep(), 1), [from, to] = zoom || [0, planned()], at = pointed ?? Math.min(end, (from + to) / 2);
+    event.preventDefault();
+    if (by) pointAt(Math.max(0, Math.min(end, Math.round(at + by * Math.max(1, (to - from) / 100)))));
+    else if (!zooms) zoomTo(null);
+    else if (zooms > 1 && (to - from) * zooms >= planned()) zoomTo(null);
+    else zoomTo([Math.max(0, at - ((to - from) * zooms) / 2), at + ((to - from) * zooms) / 2]);
+    const {chart} = entries.get(frame.firstElementChild.dataset.chart);
+    const values = chart.series.map((series) => [series.title, element.querySelector(`[data-value="${series.key}"]`).textContent]).filter(([, value]) => value);
+    if (by) frame.lastElementChild.textContent = `step ${pointed.toLocaleString('en')}: ${values.map((pair) => pair.join(' ')).join(', ')}`;
+  });
+  element.addEventListener('focusout', (event) => { if (event.target.matches('.plot-frame')) { event.target.lastElementChild.textContent = ''; pointAt(null); } });
   element.addEventListener('pointerdown', (event) => { pressed = Boolean(event.target.closest('.plot')); });
   for (const end of ['pointerup', 'pointercancel']) window.addEventListener(end, () => { if (pressed) { pressed = false; schedule(false); } });
   window.addEventListener('luthier-theme', () => schedule());

@@ -3,7 +3,7 @@ window.luthier.curvesOf = () => {
   'use strict';
   const MOST = 2000;  // points of a curve that a screen can show; a curve that grows to twice as many is thinned again
   const curves = new Map();
-  let version = 0;
+  let version = 0, isThinned = false;
 
   // Lowest and highest of each stretch, and both ends, as the engine thins; between two places of the curve.
   const thinned = ({steps, values}, limit, from = 0, to = steps.length) => {
@@ -41,7 +41,7 @@ window.luthier.curvesOf = () => {
         });
         if (!curve.first && curve.steps.length) curve.first = [curve.steps[0], curve.values[0]];
         if (curve.spacing === 1 && curve.steps.length > 1) curve.spacing = Math.max(1, curve.steps[1] - curve.steps[0]);
-        if (curve.steps.length > 2 * MOST) Object.assign(curve, thinned(curve, MOST));
+        if (curve.steps.length > 2 * MOST) { Object.assign(curve, thinned(curve, MOST)); isThinned = true; }
       }
     }
     version += blocks.length;
@@ -109,5 +109,5 @@ window.luthier.curvesOf = () => {
   };
   const lastStep = () => Math.max(0, ...[...curves.values()].map(({steps}) => steps[steps.length - 1] || 0));
 
-  return {add, get: (name) => curves.get(name), lastStep, names: () => [...curves.keys()], placeOf, smooth, stepOf, thinned, valueAt, xOf};
+  return {add, isThinned: () => isThinned, get: (name) => curves.get(name), lastStep, names: () => [...curves.keys()], placeOf, smooth, stepOf, thinned, valueAt, xOf};
 };

@@ -53,7 +53,7 @@ class SeriesDelta:
 
     Attributes:
         cursor: The number to ask with next time.
-        reset: Forget all points: these are the whole curves (or there are none, and asking with `cursor` gives them).
+        reset: Forget all points: these are the whole curves.
         blocks: New points of the curves.
         thinned: Whether points were left out of them; `Watching.detail` has them.
         warned: What the run said that a person should know.
@@ -128,13 +128,15 @@ class Watching:
         self._lock = threading.Lock()
 
     def delta(self, run: Run, after: int = 0) -> SeriesDelta:
-        """Return what is new of a run since event number `after`; 0, or a number beyond the log, gives all of it."""
+        """Return what is new of a run since event number `after`.
+
+        All of it when that is 0 or beyond the log, and when the run went on from an earlier step since: what was told beyond
+        that step is told again.
+        """
         if after:
             new = Curves(after)
             new.hear(run.id, self._records(run.id, after))
-            if new.resumed:
-                return SeriesDelta(0, True, (), run.status.value, run.step, run.steps)
-            if new.number > after or self._has(run.id, after):
+            if not new.resumed and (new.number > after or self._has(run.id, after)):
                 return delta_of(run, new, reset=False)
         kept = self._up_to_date(run.id)
         with kept.lock:

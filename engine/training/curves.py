@@ -53,51 +53,63 @@ class Block:
 
 
 class Table:
-    """Values by step, NaN where nothing was told. Of a step that was told twice the latest telling counts."""
+    """Values by step, NaN where nothing was told. Of a step that was told twice the latest telling counts.
+
+    A column lies in one piece of memory, and there is room behind it: what is added costs no copy of what was there.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
-        self._rows: Numbers = np.empty((0, len(self.names) + 1))
+        self._room: Numbers = np.empty((len(self.names) + 1, 0))
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._count
 
     @property
-    def steps(self) -> Numbers:
-        """The steps, rising; float, shape `(n,)`."""
-        return self._rows[:, 0]
+    def columns(self) -> Numbers:
+        """Steps, which rise, and below them the values; shape `(1 + names, n)`."""
+        return self._room[:, : self._count]
 
     def add(self, rows: Numbers) -> None:
         """Take rows of `(n, 1 + names)`, the step first."""
-        joined = np.concatenate([self._rows, np.where(np.isfinite(rows), rows, np.nan)])
-        if (np.diff(joined[:, 0]) <= 0).any():
-            ordered = joined[np.argsort(joined[:, 0], kind="stable")]
-            joined = ordered[np.append(np.diff(ordered[:, 0]) > 0, True)]
-        self._rows = joined
+        new = np.where(np.isfinite(rows), rows, np.nan).T
+        last = self._room[0, self._count - 1] if self._count else -np.inf
+        if new.shape[1] and (new[0, 0] <= last or (np.diff(new[0]) <= 0).any()):
+            joined = np.concatenate([self.columns, new], axis=1)
+            ordered = joined[:, np.argsort(joined[0], kind="stable")]
+            self._room = ordered[:, np.append(np.diff(ordered[0]) > 0, True)]
+            self._count = self._room.shape[1]
+            return
+        needed = self._count + new.shape[1]
+        if needed > self._room.shape[1]:
+            roomier = np.empty((len(self._room), needed + needed // 8))
+            roomier[:, : self._count] = self.columns
+            self._room = roomier
+        self._room[:, self._count : needed] = new
+        self._count = needed
 
     def forget_beyond(self, step: int) -> None:
         """Drop what was told of later steps."""
-        self._rows = self._rows[self._rows[:, 0] <= step]
+        self._count = int(np.searchsorted(self.columns[0], step, side="right"))
 
     def curve(self, name: str) -> tuple[Numbers, Numbers]:
         """Return steps and values of one curve, only where it was told."""
-        values = self._rows[:, self.names.index(name) + 1]
+        steps, values = self.columns[0], self.columns[self.names.index(name) + 1]
         told = ~np.isnan(values)
-        return self._rows[told, 0], values[told]
+        return (steps, values) if told.all() else (steps[told], values[told])
 
-    def told(self) -> tuple[list[str], Numbers]:
-        """Return the names of the curves that have a value, and the rows with the step and these alone."""
-        names = [name for place, name in enumerate(self.names, start=1) if not np.isnan(self._rows[:, place]).all()]
-        return names, self._rows[:, [0, *(self.names.index(name) + 1 for name in names)]]
+    def told(self) -> list[str]:
+        """Return the names of the curves that have a value."""
+        return [name for place, name in enumerate(self.names, start=1) if not np.isnan(self.columns[place]).all()]
 
     def blocks(self, limit: int) -> Iterator[Block]:
         """Yield the curves, each with about `limit` points at most; those with the same steps share a block."""
-        names, rows = self.told()
         shared: dict[bytes, tuple[Numbers, dict[str, Numbers]]] = {}
-        if len(rows) <= limit:
-            shared[b""] = rows[:, 0], {name: rows[:, place] for place, name in enumerate(names, start=1)}
+        if len(self) <= limit:
+            shared[b""] = self.columns[0], {name: self.columns[self.names.index(name) + 1] for name in self.told()}
         else:
-            for name in names:
+            for name in self.told():
                 steps, values = self.curve(name)
                 kept = kept_places(values, limit)
                 shared.setdefault(steps[kept].tobytes(), (steps[kept], {}))[1][name] = values[kept]
@@ -109,8 +121,9 @@ class Table:
 
     def between(self, first: int, last: int) -> Table:
         """Return the rows of these steps, both ends included."""
+        begin, end = np.searchsorted(self.columns[0], first), np.searchsorted(self.columns[0], last, side="right")
         part = Table(self.names)
-        part._rows = self._rows[(self._rows[:, 0] >= first) & (self._rows[:, 0] <= last)]
+        part._room, part._count = self.columns[:, begin:end], int(end - begin)
         return part
 
 
@@ -265,7 +278,10 @@ def sent(name: str, values: Numbers) -> list[float | None]:
 
 def table_of_points(curves: Curves) -> Iterator[str]:
     """Yield the lines of a CSV file: every step that was told, exactly as it was told; empty where nothing was."""
-    parts = [table.told() for table in (curves.steps, curves.looks)]
+    parts = []
+    for table in (curves.steps, curves.looks):
+        names = table.told()
+        parts.append((names, table.columns[[0, *(table.names.index(name) + 1 for name in names)]].T))
     clock = [name for name in CLOCK if name in parts[0][0]]
     drawn = [name for names, _ in parts for name in names if name not in CLOCK]
     yield ",".join(("step", *clock, *drawn)) + "\n"

@@ -69,22 +69,6 @@ def thin(points: Sequence[Point], limit: int) -> list[Point]:
     return [*kept, points[-1]]
 
 
-def smooth(values: Sequence[float], weight: float) -> list[float]:
-    """Return the exponential moving average, corrected for its start at zero.
-
-    Args:
-        values: In order.
-        weight: Of the past, 0 (no smoothing) to below 1.
-
-    Source: Adam (arXiv 1412.6980), section 3: m_t / (1 - beta^t).
-    """
-    smoothed, average = [], 0.0
-    for count, value in enumerate(values, start=1):
-        average = weight * average + (1 - weight) * value
-        smoothed.append(average / (1 - weight**count))
-    return smoothed
-
-
 def summary(events: Sequence[RunEvent], run: Run | None = None) -> dict[str, object]:
     """Return the figures of a run: steps, losses, what the held-out rows showed, speed, memory, proof; None where unknown.
 

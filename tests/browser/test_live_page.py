@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from engine.events import EvaluationLogged, RunEvent, RunFinished, RunStarted, SampleGenerated, StepLogged
+from engine.events import EvaluationLogged, RunEvent, RunFinished, RunResumed, RunStarted, SampleGenerated, StepLogged
 from engine.processes import this_process
 from engine.training.store import Store
 from engine.types import Dataset, DatasetFormat, DatasetType, Estimate, HeldOut, PretrainedModel, Run, TrainingPlan
@@ -138,7 +138,7 @@ def test_the_axis_can_be_steps_tokens_or_time_and_the_browser_remembers(window: 
 
 def test_smoothing_is_recomputed_from_the_points_by_hand_with_weight_one_half(window: Any, finished: Told) -> None:
     page = watch(window, finished)
-    # averages 0.5, 1.25, 2.625 divided by 1/2, 3/4, 7/8, as in tests/engine/training/test_metrics.py
+    # averages 0.5, 1.25, 2.625 divided by 1/2, 3/4, 7/8 (Adam, arXiv 1412.6980, section 3)
     smoothed = """() => { const c = luthier.curvesOf(); c.add([{steps: [1, 2, 3], columns: {loss: [1, 2, 4]}}]); return c.smooth('loss', 0.5, 100).values; }"""
     assert page.evaluate(smoothed) == pytest.approx([1.0, 5 / 3, 3.0])
     slider, shown = page.get_by_role("slider", name="Smoothing"), page.locator("[data-value=loss]")
@@ -170,7 +170,10 @@ def test_zoom_and_place_survive_updates_and_all_charts_follow(window: Any, runni
     zoomed, place = page.evaluate(X_RANGE.format("loss")), page.locator("[data-chart=loss]").bounding_box()
     running.go_on(5)
     expect(page.locator("[data-slot=step]")).to_have_text(f"{running.step} / {STEPS}")
-    page.wait_for_timeout(300)
+    running.step -= 2
+    running.say(RunResumed(run="", step=running.step))  # the curves are told anew, and the zoom stands all the same
+    expect(page.locator("[data-slot=step]")).to_have_text(f"{running.step} / {STEPS}")
+    page.wait_for_timeout(1500)
     assert page.evaluate(X_RANGE.format("loss")) == zoomed
     assert page.locator("[data-chart=loss]").bounding_box() == place
     page.locator("[data-chart=grad_norm]").scroll_into_view_if_needed()
@@ -191,6 +194,19 @@ def test_the_pointer_on_one_chart_is_shown_on_all_and_moves_the_answers(window: 
     page.mouse.move(box["x"] + 0.4 * box["width"] + 3, box["y"] + 102)
     expect(page.locator("[data-slot=watch-step]")).to_contain_text("step 50")
     expect(page.locator("[data-chart=grad_norm] + .spike")).to_be_visible()
+
+
+def test_curves_are_read_and_zoomed_by_key(window: Any, finished: Told) -> None:
+    page = watch(window, finished)
+    frame = page.get_by_role("group", name=re.compile("Loss: arrow keys"))
+    frame.press("ArrowRight")
+    expect(frame.locator("[aria-live]")).to_have_text(
+        re.compile(r"step 102: training rows \d\.\d+, held-out rows \d\.\d+")
+    )
+    frame.press("+")
+    expect(page.locator(".live")).to_have_attribute("data-zoom", "52 152")
+    frame.press("Escape")
+    expect(page.locator(".live")).to_have_attribute("data-zoom", "")
 
 
 def test_answers_are_scrubbed_by_key_and_new_words_are_marked(window: Any, finished: Told) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from engine.events import EvaluationLogged, RunEvent, RunFinished, RunProved, RunResumed, StepLogged
-from engine.training.metrics import series, smooth, summary, thin
+from engine.training.metrics import series, summary, thin
 from engine.types import Run, RunStatus, TrainingPlan
 
 STEP = StepLogged(
@@ -55,16 +55,6 @@ def test_thinning_invents_nothing_and_keeps_to_the_limit(count: int, limit: int)
     points = [(float(step), float(step % 7)) for step in range(count)]
     thinned = thin(points, limit)
     assert set(thinned) <= set(points) and len(thinned) == len(set(thinned)) <= max(4, limit, 1)
-
-
-def test_smoothing_by_hand_with_weight_one_half() -> None:
-    # averages 0.5, 1.25, 2.625 divided by 1/2, 3/4, 7/8
-    assert smooth([1.0, 2.0, 4.0], 0.5) == pytest.approx([1.0, 5 / 3, 3.0])
-
-
-def test_smoothing_leaves_a_constant_and_an_empty_curve_alone() -> None:
-    assert smooth([3.0] * 9, 0.9) == pytest.approx([3.0] * 9)
-    assert smooth([], 0.9) == [] and smooth([1.0, 5.0], 0.0) == [1.0, 5.0]
 
 
 def test_first_and_last_loss_are_means_over_a_tenth() -> None:

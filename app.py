@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import socket
@@ -108,6 +109,8 @@ def serve(workspace: Workspace, host: str, listener: socket.socket, open_browser
         timeout_graceful_shutdown=SHUTDOWN_SECONDS, server_header=False,
     )  # fmt: skip
     server = uvicorn.Server(configuration)
+    # That open pages are cut off in the end is how it is meant to be, and no error.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "graceful shutdown exceeded" not in str(record.msg))
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     threading.Thread(target=_announce, args=(server, address, workspace, open_browser), daemon=True).start()
     server.run(sockets=[listener])

@@ -28,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # started as a file, `benchmarks` is not found otherwise
 
-from benchmarks.survival import disks, folders, kills, numbers, processes, repairs  # noqa: E402
+from benchmarks.survival import disks, folders, kills, numbers, processes, repairs, screens  # noqa: E402
 from benchmarks.survival.fault import Fault, Laboratory, Seen  # noqa: E402
 from benchmarks.survival.launching import Warm  # noqa: E402
 from benchmarks.survival.trial import SAVE_STEPS, Tally  # noqa: E402
@@ -36,6 +36,8 @@ from benchmarks.survival.trial import SAVE_STEPS, Tally  # noqa: E402
 RESULT = Path(__file__).with_name("faults.md")
 INSIDE = "LUTHIER_FAULTS_INSIDE"
 SEED = 20261128
+PAIRS_OF_PROCESSES, PAIRS_OF_PAGES = 90, 10
+"""In which Start is pressed at the same moment."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,16 @@ class Tried:
 
 
 def all_faults(*, is_soak: bool) -> list[Fault]:
-    """Return every fault; the long version has more kills at random moments and more pairs of windows."""
-    random_kills, warm_kills, pairs = (20, 180, 90) if is_soak else (3, 12, 90)
+    """Return every fault; the long version has more kills at random moments."""
+    random_kills, warm_kills = (20, 180) if is_soak else (3, 12)
     return [
         *kills.faults(random_kills, warm_kills, SEED),
         *disks.faults(),
         *repairs.faults(),
         *numbers.faults(),
         *folders.faults(),
-        *processes.faults(pairs),
+        *processes.faults(PAIRS_OF_PROCESSES),
+        *screens.faults(PAIRS_OF_PAGES),
     ]
 
 

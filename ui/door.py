@@ -7,6 +7,7 @@ page when it says where it comes from. Gradio's own check covers some hosts and 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
@@ -58,11 +59,28 @@ class Door:
             return
         refusal = _forbidden_route(scope["path"]) or self._refusal(scope["headers"])
         if refusal is None:
-            await self._application(scope, receive, _with_safety_headers(send))
+            await self._pass_on(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
             await refuse(send, *refusal)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Ask what stands behind the door; a page that is cut off because the program ends is no bug, and prints no stack."""
+        begun = False
+
+        async def sent(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await _with_safety_headers(send)(message)
+
+        try:
+            await self._application(scope, receive, sent)
+        except asyncio.CancelledError:
+            if scope["type"] == "http" and begun:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            elif scope["type"] == "http":
+                await refuse(send, 503, "Luthier was closed meanwhile.")
 
     def _refusal(self, headers: list[tuple[bytes, bytes]]) -> tuple[int, str] | None:
         found: dict[str, list[str]] = {}

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from benchmarks.survival.doomed import Specification
 from benchmarks.survival.fault import Attempt, Fault, Laboratory, Seen
-from benchmarks.survival.launching import ENVIRONMENT, ROOT, Cold, Started
+from benchmarks.survival.launching import ENVIRONMENT, NOTHING, ROOT, Cold, Started
 from benchmarks.survival.trial import STEPS, Trial, until
 from engine.events import RunStarted, StepLogged
 from engine.types import Run, RunStatus
@@ -89,9 +90,9 @@ class Window:
 
 
 @contextmanager
-def opened(trial: Trial) -> Iterator[Window]:
+def opened(trial: Trial, asked: Specification = NOTHING) -> Iterator[Window]:
     """Open a window on a trial's workspace; one that is still open at the end is killed."""
-    process = Cold().start(["app.py", "--workspace", str(trial.workspace), "--no-browser"], trial.folder)
+    process = Cold().start(["app.py", "--workspace", str(trial.workspace), "--no-browser"], trial.folder, asked)
     late = time.monotonic() + SECONDS_TO_OPEN
     found = None
     while found is None and time.monotonic() < late:

@@ -95,3 +95,30 @@ def test_every_answer_carries_the_safety_headers_once() -> None:
 )
 def test_nothing_is_fetched_from_the_network_for_a_page(path: str) -> None:
     assert ask(OURS, path=path) == 403
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_page_that_is_cut_off_at_the_end_of_the_program_is_ended_without_a_stack(begins: bool) -> None:
+    sent: list[dict] = []
+
+    async def behind(scope, receive, send) -> None:
+        if begins:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(60)
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    async def cut_off() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"127.0.0.1:7860")]}
+        task = asyncio.create_task(Door(behind, "127.0.0.1", 7860, 1000)(scope, None, send))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await task
+
+    asyncio.run(cut_off())
+    assert (
+        sent[0]["status"] == (200 if begins else 503)
+        and sent[-1]["type"] == "http.response.body"
+        and not sent[-1].get("more_body")
+    )

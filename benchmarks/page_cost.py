@@ -121,7 +121,16 @@ def main() -> None:
         print("\n".join(queue_runs(asked.queue, asked.steps, list(range(2 * asked.pairs + 2)))))
         return
     # In a process that ends, so that the window finds them without an owner.
-    command = [sys.executable, __file__, "--queue", str(directory), "--pairs", str(asked.pairs), "--steps", str(asked.steps)]
+    command = [
+        sys.executable,
+        __file__,
+        "--queue",
+        str(directory),
+        "--pairs",
+        str(asked.pairs),
+        "--steps",
+        str(asked.steps),
+    ]
     runs = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-(2 * asked.pairs + 2) :]
     window, address = open_window(directory)
     process, store, ratios = psutil.Process(window.pid), Store(directory / "luthier.sqlite3"), []

@@ -65,9 +65,9 @@ class Server:
     """A Luthier of its own, in a workspace of its own."""
 
     process: subprocess.Popen[str]
-    workspace: Path
     lines: list[str] = field(default_factory=list)
     address: str = ""
+    workspace: Path = Path()
 
     def read(self) -> None:
         """Collect what it prints, and its address, until it ends."""
@@ -94,7 +94,7 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         stderr=subprocess.STDOUT,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
-    started = Server(process, workspace)
+    started = Server(process, workspace=workspace)
     threading.Thread(target=started.read, daemon=True).start()
     late = monotonic() + SECONDS_TO_OPEN
     while not started.address and process.poll() is None and monotonic() < late:

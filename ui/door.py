@@ -67,20 +67,20 @@ class Door:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask what stands behind the door; a page that is cut off because the program ends is no bug, and prints no stack."""
-        begun = False
+        last: Message = {"type": "nothing"}
 
         async def sent(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal last
+            last = message
             await _with_safety_headers(send)(message)
 
         try:
             await self._application(scope, receive, sent)
         except asyncio.CancelledError:
-            if scope["type"] == "http" and begun:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-            elif scope["type"] == "http":
+            if scope["type"] == "http" and last["type"] == "nothing":
                 await refuse(send, 503, "Luthier was closed meanwhile.")
+            elif scope["type"] == "http" and (last["type"] == "http.response.start" or last.get("more_body")):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _refusal(self, headers: list[tuple[bytes, bytes]]) -> tuple[int, str] | None:
         found: dict[str, list[str]] = {}

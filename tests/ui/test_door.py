@@ -97,13 +97,20 @@ def test_nothing_is_fetched_from_the_network_for_a_page(path: str) -> None:
     assert ask(OURS, path=path) == 403
 
 
-@pytest.mark.parametrize("begins", [True, False])
-def test_a_page_that_is_cut_off_at_the_end_of_the_program_is_ended_without_a_stack(begins: bool) -> None:
+START, PART, END = (
+    {"type": "http.response.start", "status": 200, "headers": []},
+    {"type": "http.response.body", "body": b"part", "more_body": True},
+    {"type": "http.response.body", "body": b"end", "more_body": False},
+)
+
+
+@pytest.mark.parametrize("before", [(), (START,), (START, PART), (START, PART, END)], ids=len)
+def test_a_page_that_is_cut_off_at_the_end_of_the_program_is_ended_without_a_stack(before: tuple[dict, ...]) -> None:
     sent: list[dict] = []
 
     async def behind(scope, receive, send) -> None:
-        if begins:
-            await send({"type": "http.response.start", "status": 200, "headers": []})
+        for message in before:
+            await send(message)
         await asyncio.sleep(60)
 
     async def send(message) -> None:
@@ -117,8 +124,5 @@ def test_a_page_that_is_cut_off_at_the_end_of_the_program_is_ended_without_a_sta
         await task
 
     asyncio.run(cut_off())
-    assert (
-        sent[0]["status"] == (200 if begins else 503)
-        and sent[-1]["type"] == "http.response.body"
-        and not sent[-1].get("more_body")
-    )
+    assert sent[0]["status"] == (200 if before else 503)
+    assert [message.get("more_body", False) for message in sent[1:]].count(False) == 1 and not sent[-1].get("more_body")

@@ -15,6 +15,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
+from starlette.requests import ClientDisconnect
+
 from ui.door import Application, Message, Receive, Scope, Send, refuse
 
 SPARE_BYTES = 16 * 2**20
@@ -55,6 +57,8 @@ class Uploads:
                 if error.errno not in FULL or answer.has_begun:
                     raise
                 await refuse(send, 507, self._no_room(_announced_bytes(scope)))
+                return
+            except ClientDisconnect:  # the page was closed, and nobody waits for an answer
                 return
         await answer.finish()
 

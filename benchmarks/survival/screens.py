@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmarks.survival.disks import BALLAST, NOT_ALLOWED, small_disk
 from benchmarks.survival.doomed import Specification, fill_disk
 from benchmarks.survival.fault import Attempt, Fault, Laboratory, Seen
+from benchmarks.survival.launching import NOTHING
 from benchmarks.survival.processes import opened
 from benchmarks.survival.trial import Trial, until
 from engine.events import StepLogged
@@ -37,9 +38,9 @@ def faults(pairs: int) -> list[Fault]:
         Fault(FAMILY, "the page closed while it trains, opened again after the end", "finished, all curves there, the numbers of the command line", _closed_and_opened),
         Fault(FAMILY, f"Start pressed in two pages of one window at the same moment, {pairs - pairs // 2} pairs", "one run each", _two_pages(pairs - pairs // 2, windows=1)),
         Fault(FAMILY, f"Start pressed in the pages of two programs at the same moment, {pairs // 2} pairs", "one run each", _two_pages(pairs // 2, windows=2)),
-        Fault(UPLOADS, "no room for the file", sentence, _upload(leave_bytes=2 * 2**20)),
-        Fault(UPLOADS, "the disk fills while it arrives", sentence, _upload(fill_call=20)),
-        Fault(UPLOADS, "room for the file, none for its clean copy", sentence, _upload(leave_bytes=26 * 2**20, copies=8)),
+        Fault(UPLOADS, "no room for the file", sentence, _upload()),
+        Fault(UPLOADS, "the disk fills while it arrives", sentence, _upload("gradio.route_utils:GradioUploadFile.write", 20)),
+        Fault(UPLOADS, "room for the file, none for its clean copy", sentence, _upload("engine.data.clean_copy:CopyWriter.__init__")),
         Fault(UPLOADS, "the page closed while it arrives", "no file left", _closed_while_it_arrives),
     ]  # fmt: skip
 
@@ -143,12 +144,12 @@ def _press_both(pages: list[Page]) -> None:
 # --- uploads -----------------------------------------------------------------------------------------------------------
 
 
-def _rows(folder: Path, copies: int = 4) -> Path:
+def _rows(folder: Path) -> Path:
     path = folder / "rows.jsonl"
     lines = [
         json.dumps({"prompt": f"How many are {n}?", "completion": f"{n} of course."}) + "\n" for n in range(20_000)
     ]
-    path.write_text("".join(lines) * copies, encoding="utf-8")
+    path.write_text("".join(lines) * 4, encoding="utf-8")
     return path
 
 
@@ -158,7 +159,9 @@ def _left(trial: Trial) -> list[str]:
     return [path.name for path in folder.iterdir() if path.is_file() and path.name.startswith("tmp")]
 
 
-def _upload(*, leave_bytes: int = 0, fill_call: int = 0, copies: int = 4) -> Attempt:
+def _upload(fill_at: str = "", fill_call: int = 1) -> Attempt:
+    """Drop a file; the disk is full before it, or becomes so at a call of a function."""
+
     def attempt(laboratory: Laboratory) -> Seen:
         if chromium() is None:
             return NO_BROWSER
@@ -166,17 +169,13 @@ def _upload(*, leave_bytes: int = 0, fill_call: int = 0, copies: int = 4) -> Att
             return NOT_ALLOWED
         with small_disk(laboratory.disk) as disk:
             trial = laboratory.trial(workspace=disk / "workspace")
-            asked = Specification()
-            if fill_call:
-                asked = Specification(
-                    fill=str(disk / BALLAST), fill_at="gradio.route_utils:GradioUploadFile.write", fill_call=fill_call
-                )
-            with opened(trial, asked) as window, _browser() as browser:
+            filling = Specification(fill=str(disk / BALLAST), fill_at=fill_at, fill_call=fill_call)
+            with opened(trial, filling if fill_at else NOTHING) as window, _browser() as browser:
                 page = _page(browser, window.address)
-                if not fill_call:
-                    fill_disk(disk / BALLAST, leave_bytes)
-                page.locator("#dataset-file input[type=file]").set_input_files(_rows(trial.folder, copies))
-                said = page.locator("text=/room|disk/i").first
+                if not fill_at:
+                    fill_disk(disk / BALLAST, leave_bytes=2**21)
+                page.locator("#dataset-file input[type=file]").set_input_files(_rows(trial.folder))
+                said = page.locator("text=/no room|cannot be written/i").first
                 said.wait_for(timeout=PATIENCE_MILLISECONDS)
                 sentence = said.inner_text()
                 trial.expect("bug" not in page.locator("body").inner_text().lower(), "the window calls it a bug")
@@ -203,5 +202,5 @@ def _closed_while_it_arrives(laboratory: Laboratory) -> Seen:
         page.context.close()
         until(lambda: not _left(trial), 20)
         window.process.signal(signal.SIGTERM)
-        window.process.wait()
+        trial.expect(not window.process.wait().has_a_stack, "a stack was printed")
     return laboratory.seen(trial, "none left")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ import fastapi
 import gradio
 import pytest
 from fastapi.testclient import TestClient
+from gradio import route_utils
 from gradio.route_utils import GradioUploadFile
+from starlette.requests import ClientDisconnect
 
 from ui.uploads import SPARE_BYTES, Uploads
 
@@ -63,6 +66,17 @@ def test_what_fails_on_the_way_leaves_no_file(
     found, sentence = upload(client)
     assert found == status and files(tmp_path) == []
     assert sentence.startswith("The disk has no room for this file") == (status == 507)
+
+
+def test_a_page_that_is_closed_meanwhile_is_no_error_and_leaves_no_file(tmp_path: Path) -> None:
+    async def takes_a_part_and_is_left(scope, receive, send) -> None:
+        with route_utils.NamedTemporaryFile(delete=False, dir=tmp_path) as file:
+            file.write(b"part")
+        raise ClientDisconnect
+
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": []}
+    asyncio.run(Uploads(takes_a_part_and_is_left, tmp_path)(scope, None, None))
+    assert files(tmp_path) == []
 
 
 def test_other_requests_are_passed_on(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

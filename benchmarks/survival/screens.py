@@ -154,9 +154,9 @@ def _rows(folder: Path) -> Path:
 
 
 def _left(trial: Trial) -> list[str]:
-    """Name what an upload may have left behind."""
+    """Name what an upload may have left behind; Gradio leaves an empty file for each, whatever the disk says."""
     folder = trial.workspace / "temporary"
-    return [path.name for path in folder.iterdir() if path.is_file() and path.name.startswith("tmp")]
+    return [path.name for path in folder.glob("tmp*") if path.is_file() and path.stat().st_size]
 
 
 def _upload(fill_at: str = "", fill_call: int = 1) -> Attempt:

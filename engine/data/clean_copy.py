@@ -185,10 +185,9 @@ class CopyWriter:
 
     def discard(self) -> None:
         """Leave nothing behind."""
-        with suppress(OSError, ValueError):  # a full disk, or all is written and closed already
-            if self._writer:
-                self._writer.close()
-        self._stream.close()
+        for open_file in filter(None, (self._writer, self._stream)):
+            with suppress(OSError, ValueError):  # a full disk, or all is written and closed already
+                open_file.close()
         shutil.rmtree(self._making, ignore_errors=True)
 
 

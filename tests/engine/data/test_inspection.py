@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,7 +12,7 @@ from engine.data.inspection import inspect_file
 from engine.data.json_mistakes import ADVICE
 from engine.data.problems import Problem, Severity, Verdict, sayable
 from engine.data.text_lines import ENCODINGS
-from engine.errors import UsageError
+from engine.errors import DataError, UsageError
 
 OLD = '{"prompt": "Wölbung?", "completion": "Für Töne."}\n'.encode("cp1252") * 2
 PAIRS = [{"prompt": f"q{number}", "completion": "a"} for number in range(60)]
@@ -37,6 +38,26 @@ def test_another_encoding_is_refused_with_those_that_are_offered(write, tmp_path
 def test_a_byte_that_windows_does_not_know_is_no_reason_to_advise_windows(write, tmp_path):
     inspection = inspect_file(write("old.jsonl", b'{"prompt": "\x81"}\n'), tmp_path / "data", encoding="cp1252")
     assert "0x81 is not Windows-1252" in inspection.message and "have it read" not in inspection.message
+
+
+@pytest.fixture
+def no_room() -> Iterator[None]:
+    """Let the system refuse every byte, as a full disk does: when it is written, and again when the file is closed."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_clean_copy_that_cannot_be_written_is_a_sentence_and_leaves_nothing(
+    write, tmp_path, request: pytest.FixtureRequest
+):
+    path = write("rows.jsonl", lines(*PAIRS))
+    request.getfixturevalue("no_room")
+    with pytest.raises(DataError, match="the clean copy of this dataset cannot be written"):
+        inspect_file(path, tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 MAPPINGS = [

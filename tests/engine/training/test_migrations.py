@@ -1,154 +1,141 @@
-"""A database of every earlier version comes to the newest with its runs, their order and all that they said."""
+"""A database of every earlier version comes to the newest with all that it held: runs, their order, events, what was asked."""
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import sqlite3
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from engine.events import RunStopped, StepLogged
+from engine.events import CheckpointSaved, RunFinished, StepLogged
 from engine.training.database import MIGRATIONS
 from engine.training.store import Store
-from engine.types import RunStatus, TrainingPlan, Wish
-from tests.engine.training.test_store import logged
+from engine.types import RunStatus, Wish
 
-EARLIER = range(1, len(MIGRATIONS))
-RUNS = (
-    # id, status, created, owner, stop asked for
-    ("20260101-000000-aaaa", "finished", 100.0, "1@h:1", 0),
-    ("20260102-000000-bbbb", "stopping", 200.0, "1@h:1", 1),
-    ("20260103-000000-cccc", "queued", 50.0, "1@h:1", 0),  # made before the others by a clock that was set back
-    ("20260104-000000-dddd", "queued", 300.0, "1@h:1", 0),
-)
+HERE = Path(__file__).parent
+DUMPS = {1: HERE / "version_1.sql"}
+"""A database of each earlier version, as it was written then."""
+
+NEWEST_FIRST = ("a7", "f6", "e5", "d4", "c3", "b2", "a1")
+"""The ends of the ids in the dump of version 1. Two runs bear the same time; version 1 had no order but time and id."""
 
 
-def made_by_version_1(path: Path, plan: TrainingPlan) -> None:
-    """Write what the first version wrote, by plain SQL."""
+def from_dump(path: Path, version: int) -> None:
     connection = sqlite3.connect(path)
-    connection.executescript(MIGRATIONS[0])
-    for ident, status, created, owner, stop in RUNS:
-        connection.execute(
-            "INSERT INTO run (id, name, status, plan, plan_hash, directory, owner, created, step, steps, stop_requested)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                ident,
-                f"run {ident[-4:]}",
-                status,
-                json.dumps(plan.to_json()),
-                plan.hash,
-                f"/runs/{ident}",
-                owner,
-                created,
-                3,
-                6,
-                stop,
-            ),
-        )
-        for number in (1, 2, 3):
-            event = logged(ident, number, loss=1 / 3 + number)
-            row = (ident, number, "StepLogged", 1000.0 + number, json.dumps(replace(event, number=number).payload()))
-            connection.execute("INSERT INTO event (run, number, kind, time, payload) VALUES (?, ?, ?, ?, ?)", row)
-    connection.execute("PRAGMA user_version = 1")
-    connection.commit()
+    connection.executescript(DUMPS[version].read_text(encoding="utf-8"))
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
 
 
-def made_by(version: int, path: Path, plan: TrainingPlan) -> None:
-    made_by_version_1(path, plan)
+def from_first_migrations(path: Path, version: int) -> None:
     connection = sqlite3.connect(path)
-    for script in MIGRATIONS[1:version]:
+    for script in MIGRATIONS[:version]:
         connection.executescript(script)
+    for line in DUMPS[version].read_text(encoding="utf-8").splitlines():
+        if line.startswith("INSERT"):
+            connection.execute(line)
     connection.execute(f"PRAGMA user_version = {version}")
     connection.commit()
     connection.close()
 
 
-@pytest.fixture(params=EARLIER, ids=lambda version: f"from version {version}")
-def path(request: pytest.FixtureRequest, tmp_path: Path, plan: TrainingPlan) -> Path:
-    made_by(request.param, tmp_path / "old.sqlite3", plan)
-    return tmp_path / "old.sqlite3"
+@pytest.fixture(params=[from_dump, from_first_migrations], ids=["as it was kept", "as its migrations make it"])
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "luthier.sqlite3"
+    request.param(path, 1)
+    return path
 
 
-def test_there_is_an_earlier_version_to_come_from() -> None:
-    assert len(EARLIER) >= 1
-
-
-def test_runs_keep_what_they_were_and_their_order(path: Path, plan: TrainingPlan) -> None:
-    runs = Store(path).runs()
-    assert [run.id for run in runs] == [ident for ident, *_ in sorted(RUNS, key=lambda run: -run[2])]
-    kept = {run.id: run for run in runs}
-    for ident, status, created, _, _ in RUNS:
-        run = kept[ident]
-        assert (run.status, run.created, run.name, run.step, run.steps) == (status, created, f"run {ident[-4:]}", 3, 6)
-        assert run.plan == plan and (run.notes, run.tags, run.series) == ("", (), "")
-
-
-def test_events_are_kept_to_the_last_bit(path: Path) -> None:
-    events = Store(path).events(RUNS[0][0])
-    assert [event.number for event in events] == [1, 2, 3]
-    assert all(isinstance(event, StepLogged) and event.loss == 1 / 3 + event.number for event in events)
-
-
-def test_what_waited_waits_on_in_its_order_and_a_stop_is_still_asked_for(path: Path) -> None:
-    store = Store(path)
-    assert [run.id for run in store.queued()] == [RUNS[2][0], RUNS[3][0]]
-    assert store.wish_of(RUNS[1][0]) is Wish.STOP and store.wish_of(RUNS[0][0]) is None
-
-
-def test_a_migrated_run_ends_as_any_other(path: Path) -> None:
-    store = Store(path)
-    store.append(RunStopped(run=RUNS[1][0], step=3, elapsed_seconds=1.0))
-    assert store.run(RUNS[1][0]).status is RunStatus.STOPPED and store.wish_of(RUNS[1][0]) is None
-
-
-def test_a_second_start_changes_nothing(path: Path) -> None:
-    Store(path).close()
-    before = dump(path)
-    Store(path).close()
-    assert dump(path) == before
-
-
-def test_a_new_database_has_the_same_tables_as_a_migrated_one(path: Path, tmp_path: Path) -> None:
-    Store(path).close()
-    Store(tmp_path / "new.sqlite3").close()
-    assert tables(path) == tables(tmp_path / "new.sqlite3")
-
-
-def test_two_processes_that_start_at_once_migrate_once(path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(2) as pool:
-        assert pool.map(count_runs, [path, path]) == [len(RUNS), len(RUNS)]
-    assert version_of(path) == len(MIGRATIONS)
-
-
-def count_runs(path: Path) -> int:
-    return len(Store(path).runs())
-
-
-def asked(path: Path, question: str) -> list[tuple]:
+def content(path: Path) -> list[str]:
     connection = sqlite3.connect(path)
+    found = [*connection.iterdump(), str(connection.execute("PRAGMA user_version").fetchone())]
+    connection.close()
+    return found
+
+
+def test_every_earlier_version_has_a_dump() -> None:
+    assert set(DUMPS) == set(range(1, len(MIGRATIONS))) and all(path.exists() for path in DUMPS.values())
+
+
+def test_runs_keep_their_order_and_status(old: Path) -> None:
+    runs = Store(old).runs()
+    assert [run.id[-2:] for run in runs] == list(NEWEST_FIRST)
+    assert {run.id[-2:]: run.status for run in runs} == {
+        "a1": RunStatus.FINISHED, "b2": RunStatus.FAILED, "d4": RunStatus.STOPPED, "c3": RunStatus.QUEUED,
+        "e5": RunStatus.RUNNING, "f6": RunStatus.QUEUED, "a7": RunStatus.STOPPING,
+    }  # fmt: skip
+
+
+def test_a_run_keeps_what_it_is(old: Path) -> None:
+    finished, failed = (next(run for run in Store(old).runs() if run.id.endswith(end)) for end in ("a1", "b2"))
+    assert (finished.name, finished.step, finished.steps, finished.created) == ("run 00a1", 6, 6, 1_790_000_000.0)
+    assert finished.plan.technique == "lora" and finished.plan.dataset.rows == 8
+    assert failed.error and failed.error["what"] == "the disk is full"
+    assert (finished.notes, finished.tags, finished.series, finished.from_step) == ("", (), "", None)
+
+
+def test_events_come_back_to_the_last_bit(old: Path) -> None:
+    store = Store(old)
+    events = store.events(store.runs()[-1].id)
+    assert [event.number for event in events] == list(range(1, 10))
+    assert next(event.loss for event in events if isinstance(event, StepLogged)) == 2.3456789012345678
+    assert isinstance(events[-2], CheckpointSaved) and events[-2].score is None
+    assert isinstance(events[-1], RunFinished) and events[-1].time == 1_790_000_009.0
+
+
+def test_what_waits_keeps_its_place_and_what_shall_stop_its_wish(old: Path) -> None:
+    store = Store(old)
+    assert [run.id[-2:] for run in store.queued()] == ["c3", "f6"]
+    assert {run.id[-2:]: run.wish for run in store.runs() if run.wish} == {"e5": Wish.STOP, "a7": Wish.STOP}
+
+
+def test_runs_of_then_can_be_gone_on_with_and_new_ones_come_behind(old: Path) -> None:
+    store = Store(old)
+    assert len(store.interrupt_orphans()) == 2 and len(store.adopt_orphans("me")) == 2
+    stopped = next(run for run in store.runs() if run.id.endswith("d4"))
+    assert store.requeue(stopped.id, "me", from_step=None, in_queue=True)
+    made = store.create_run(stopped.plan, directory=old.parent, name="new", owner="me")
+    assert store.runs()[0].id == made.id
+    assert [run.id for run in store.queued()][-1] == made.id and len(store.queued()) == 4
+
+
+def test_a_second_opening_changes_nothing(old: Path) -> None:
+    Store(old).close()
+    before = content(old)
+    Store(old).close()
+    assert content(old) == before and before[-1] == f"({len(MIGRATIONS)},)"
+
+
+def _open(path: Path, go: Callable[[], object], told: multiprocessing.Queue[object]) -> None:
+    go()
     try:
-        return connection.execute(question).fetchall()
-    finally:
-        connection.close()
+        told.put([run.id for run in Store(path).runs()])
+    except BaseException as error:
+        told.put(repr(error))
 
 
-def version_of(path: Path) -> int:
-    return int(asked(path, "PRAGMA user_version")[0][0])
+def test_two_processes_that_open_it_at_once_both_find_all_runs(old: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    both, told = context.Barrier(2), context.Queue()
+    openers = [context.Process(target=_open, args=(old, both.wait, told)) for _ in range(2)]
+    for opener in openers:
+        opener.start()
+    found = [told.get(timeout=30) for _ in openers]
+    for opener in openers:
+        opener.join()
+    assert found[0] == found[1] and len(found[0]) == len(NEWEST_FIRST)  # type: ignore[arg-type]
+    assert content(old)[-1] == f"({len(MIGRATIONS)},)"
 
 
-def tables(path: Path) -> dict[str, list[tuple]]:
-    names = [name for (name,) in asked(path, "SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {name: sorted(row[1:3] for row in asked(path, f"PRAGMA table_info({name})")) for name in names}
-
-
-def dump(path: Path) -> list[str]:
-    connection = sqlite3.connect(path)
-    try:
-        return list(connection.iterdump())
-    finally:
-        connection.close()
+def test_a_migration_that_is_killed_changed_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = content(old)
+    monkeypatch.setattr(
+        "engine.training.database.MIGRATIONS", (*MIGRATIONS, "CREATE TABLE late (x); SELECT * FROM nowhere")
+    )
+    with pytest.raises(Exception, match="nowhere"):
+        Store(old)
+    assert content(old) == before
+    monkeypatch.undo()
+    assert len(Store(old).runs()) == len(NEWEST_FIRST)

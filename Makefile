@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test setup lint starter examples corpus compat effects gpu-check
+.PHONY: app test setup lint starter examples corpus compat effects gpu-check faults soak
 .DEFAULT_GOAL := app
 
 $(VENV)/installed: pyproject.toml
@@ -38,6 +38,12 @@ corpus: setup  ## inspect every file of a folder with a manifest.json: make corp
 
 compat: setup  ## train every allowed combination of method and objective for two steps (a quarter of an hour)
 	COMPAT_ALL=1 $(BIN)/python -m pytest tests/compat $(ARGS)
+
+faults: setup  ## kill runs, fill disks, damage files, and see what survives (an hour): writes benchmarks/faults.md
+	$(BIN)/python benchmarks/faults.py $(ARGS)
+
+soak: setup  ## the same with 200 kills at random moments
+	$(BIN)/python benchmarks/faults.py --soak $(ARGS)
 
 gpu-check: setup  ## train every technique on an NVIDIA card and compare memory with what was predicted: writes benchmarks/gpu.md
 	$(BIN)/python benchmarks/gpu.py $(ARGS)

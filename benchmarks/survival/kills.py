@@ -62,12 +62,16 @@ def _expected(key: str) -> str:
 
 def _at(key: str) -> Attempt:
     def attempt(laboratory: Laboratory) -> Seen:
-        # With all checkpoints kept where two later ones must be there to be set aside.
-        plan = laboratory.plan(save_total_limit=9) if key == "set aside" else laboratory.plan()
-        trial = laboratory.trial(plan, launcher=laboratory.cold)
+        trial = trial_of(laboratory, key)
         return laboratory.seen(trial, killed_at(trial, key, laboratory))
 
     return attempt
+
+
+def trial_of(laboratory: Laboratory, key: str) -> Trial:
+    """Make the trial of a moment; with all checkpoints kept where two later ones must be there to be set aside."""
+    plan = laboratory.plan(save_total_limit=9) if key == "set aside" else laboratory.plan()
+    return laboratory.trial(plan, launcher=laboratory.cold)
 
 
 def killed_at(trial: Trial, key: str, laboratory: Laboratory) -> str:

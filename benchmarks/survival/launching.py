@@ -17,7 +17,12 @@ from typing import Protocol
 from benchmarks.survival.doomed import Specification
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"}
+ENVIRONMENT = {
+    **os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE",
+    "CUDA_VISIBLE_DEVICES": "",
+}  # fmt: skip
+"""Numbers are equal to the last bit on the CPU; a card's may not be."""
+
 PATIENCE_SECONDS = 300.0
 NOTHING = Specification()
 KILLED = -signal.SIGKILL

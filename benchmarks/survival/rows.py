@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.survival.trial import KEEP, SAVE_STEPS, STEPS
@@ -52,6 +53,7 @@ def write_plan(
     assert dataset
     plan = workspace.plan(PlanChoices(technique, dataset.fingerprint, model, {**SETTINGS, **changed}))  # type: ignore[arg-type]
     workspace.close()
+    plan = replace(plan, device="cpu", dtype="float32")
     path = folder / "plan.json"
     path.write_text(json.dumps(plan.to_json()), encoding="utf-8")
     return path

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from engine.events import EVENT_KINDS, RunEvent, RunFailed, RunInterrupted, event_from
@@ -174,6 +176,11 @@ def _number(value: object, otherwise: float) -> float:
 
 def write_whole(path: Path, content: str) -> None:
     """Write a file so that there is always an old or a new one, and never half of one."""
-    beside = path.with_name(f"tmp.{path.name}.{os.getpid()}")
-    beside.write_text(content, encoding="utf-8")
-    beside.replace(path)
+    beside = path.with_name(f"tmp.{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        beside.write_text(content, encoding="utf-8")
+        beside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from engine.training.database import Database
 from engine.training.queue import Queue
 from engine.training.rebuilding import open_store
 from engine.training.reserve import RESERVE_BYTES, Reserve
-from engine.training.run_folder import EVENTS, EventLog, run_of, write_identity
+from engine.training.run_folder import EVENTS, EventLog, run_of, write_identity, write_whole
 from engine.training.store import Store
 from engine.types import Run, RunStatus, Wish
 
@@ -298,3 +299,28 @@ def test_who_cannot_open_the_database_on_a_full_disk_is_given_the_reserve(
 
     monkeypatch.setattr(Database, "_connect", full)
     assert opened(tmp_path)[0].runs() == [] and not path.exists()
+
+
+def test_threads_that_write_the_same_file_do_not_take_it_from_each_other(tmp_path: Path) -> None:
+    path, failed = tmp_path / "run.json", []
+
+    def write() -> None:
+        try:
+            for _ in range(200):
+                write_whole(path, "{}")
+        except OSError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == [] and [found.name for found in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_beside(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(OSError):
+        write_whole(tmp_path / "run.json", "{}")
+    assert [found.name for found in tmp_path.iterdir()] == ["run.json"]

@@ -35,6 +35,10 @@ def faults(random_kills: int, warm_kills: int, seed: int) -> list[Fault]:
         )
     )
     found.append(Fault(FAMILY, "asked to stop, and killed before its checkpoint", GOES_ON, _stopping))
+    found += [
+        Fault(FAMILY, f"deleting: {moments.OTHERS[key].says}", "the next process brings the deletion to its end", _deleting(key))
+        for key in ("deleting", "half deleted")
+    ]  # fmt: skip
     if random_kills:
         found.append(
             Fault(
@@ -122,6 +126,22 @@ def _stopping(laboratory: Laboratory) -> Seen:
     trial.killed(trial.train(moment="stopping", stop_at_step=5))
     trial.goes_on(laboratory.result(trial.plan))
     return laboratory.seen(trial, _went_on(trial))
+
+
+def _deleting(key: str) -> Attempt:
+    def attempt(laboratory: Laboratory) -> Seen:
+        trial = laboratory.trial()
+        trial.train()
+        ended = trial.start("delete", trial.run_id, moment=key).wait()
+        trial.expect(ended.status == KILLED, f"it was not killed: {ended.sentence}")
+        trial.tally.kills += 1
+        found = trial.verb("runs")
+        trial.expect(found.status == 0 and found.answer() == [], f"the next process finds {found.out[:200]}")
+        left = [path.name for path in (trial.workspace / "runs").iterdir()]
+        trial.expect(not left, f"left behind: {left}")
+        return laboratory.seen(trial, "gone, with its folder")
+
+    return attempt
 
 
 def _at_random(kills: int, seed: int, *, is_warm: bool) -> Attempt:

@@ -147,6 +147,13 @@ CHAIN = {
 """Of a chain whose stages take four steps and save every second one."""
 
 OTHERS = {
+    "deleting": Moment("a run's folder has its last name, the store still knows it", f"{STORE}.delete"),
+    "half deleted": Moment(
+        "the store forgot it, half of its files are there", "shutil:rmtree", How.HALF_FOLDER, named="runs/tmp.2"
+    ),
+    "setting aside": Moment(
+        "a damaged database set aside, no new one made", "pathlib:Path.replace", How.AFTER, named="luthier.sqlite3"
+    ),
     "reading back": Moment("a run read back from its folder into a new database, not committed", f"{STORE}.restore"),
     "score": Moment(
         "a score written beside the manifest, without its name",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.numpy import load_file
 
 from benchmarks.survival.fault import Attempt, Fault, Laboratory, Seen
 from benchmarks.survival.launching import ENVIRONMENT, ROOT
+from benchmarks.survival.moments import RUNNER
 from benchmarks.survival.trial import Trial
 from engine.events import StepLogged
 from engine.training.checkpoints import checkpoints
@@ -22,6 +24,9 @@ from engine.types import RunStatus
 FAMILY, MEMORY = "numbers that are none", "memory"
 LARGE = {"per_device_train_batch_size": 256, "max_length": 1024}
 """Of rows that are as long: gigabytes of activations."""
+
+CGROUPS, CGROUP_BYTES = Path("/sys/fs/cgroup/memory"), 400 * 2**20
+"""Where the kernel keeps memory cgroups (version 1), and a limit for what is needed after the libraries are there."""
 
 
 def faults() -> list[Fault]:
@@ -34,6 +39,7 @@ def faults() -> list[Fault]:
         Fault(FAMILY, "loss and gradients exactly zero from step 7 on", halted.format(ZERO_REPORTS), _halted("exactly zero", spoil="zero", begins=7)),
         Fault(FAMILY, "gradients a million times as large from step 7 on, a rising loss", halted.format(EXPLODING_REPORTS), _halted("gradients explode", spoil="explode", begins=7, learning_rate=1.0, max_grad_norm=0.0)),
         Fault(MEMORY, "600 MB more address space than the process has (RLIMIT_AS), a run that needs gigabytes", "fails as “memory” with three ways out; memory given back; a small run in the same process gives the same numbers as before", _out_of_memory),
+        Fault(MEMORY, f"a memory cgroup of {CGROUP_BYTES // 2**20} MB, a run that needs gigabytes: the kernel kills the process", "the next process calls it interrupted; a small run under the same limit gives the usual numbers", _killed_for_memory),
     ]  # fmt: skip
 
 
@@ -111,3 +117,26 @@ def _out_of_memory(laboratory: Laboratory) -> Seen:
         trial,
         f"“{error.get('what')}”: {error.get('found')}. {error.get('next_step')} In use {before:.0f} MB before, {after:.0f} MB after, {later:.0f} MB after three more; the next run equal",
     )
+
+
+def _killed_for_memory(laboratory: Laboratory) -> Seen:
+    cgroup = CGROUPS / f"luthier-faults-{os.getpid()}"
+    try:
+        cgroup.mkdir()
+        (cgroup / "memory.limit_in_bytes").write_text(str(CGROUP_BYTES))
+    except OSError:
+        return Seen("this system lets us make no memory cgroup", None)
+    small, large = laboratory.plan(), laboratory.plan(rows=512, are_long=True, **LARGE)
+    result = laboratory.result(small)
+    entered = {"command": ["sh", "-c", f"echo $PPID > {cgroup}/cgroup.procs"], "act_at": f"{RUNNER}:trainer_of_stage"}
+    try:
+        trial = laboratory.trial(large)
+        trial.killed(trial.train(**entered))
+        step = trial.newest().step
+        trial.plan = small
+        ended = trial.train(**entered)
+        trial.expect(ended.status == 0, f"the small run ended with {ended.status}: {ended.sentence}")
+        trial.compare(result)
+    finally:
+        cgroup.rmdir()
+    return laboratory.seen(trial, f"killed after step {step}, interrupted; the small run equal")

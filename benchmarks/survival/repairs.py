@@ -30,7 +30,9 @@ def faults() -> list[Fault]:
         Fault(CHECKPOINTS, "a foreign file beside the others", "not read; goes on to the same numbers", _checkpoint(leave_a_foreign_file, skipped=0)),
         Fault(CHECKPOINTS, "every checkpoint damaged", "said; begins anew, the same numbers", _every_checkpoint),
         *(Fault(DATABASE, name, read_back, _database(damage)) for name, damage in DATABASE_DAMAGE.items()),
-        Fault(DATABASE, "damaged again while it is made anew: killed between two runs", read_back, _killed_while_reading_back),
+        Fault(DATABASE, "made anew, killed before the first run is read back", read_back, _killed_while_reading_back),
+        Fault(DATABASE, "set aside, killed before a new one is made", read_back, _killed_while_setting_aside),
+        Fault(DATABASE, "found by two processes at once", read_back, _found_by_two),
         Fault(DATABASE, "deleted with the line of the newest event missing in the log", "as above; only what no file holds may be gone", _deleted_behind_a_kill),
         Fault(DATABASE, "the file cannot be written", "one sentence; nothing lost once it can", _read_only),
     ]  # fmt: skip
@@ -107,6 +109,34 @@ def _killed_while_reading_back(laboratory: Laboratory) -> Seen:
         DATABASE_DAMAGE["deleted with its journals"](trial.workspace / "luthier.sqlite3")
         ended = trial.start("runs", moment="reading back").wait()
         trial.expect(ended.status == KILLED, f"the process that reads back was not killed: {ended.sentence}")
+
+    return damaged_and_read_back(laboratory, trial, damage)
+
+
+def _killed_while_setting_aside(laboratory: Laboratory) -> Seen:
+    trial = laboratory.trial()
+
+    def damage() -> None:
+        DATABASE_DAMAGE["its first 100 bytes overwritten"](trial.workspace / "luthier.sqlite3")
+        ended = trial.start("runs", moment="setting aside").wait()
+        trial.expect(ended.status == KILLED, f"the process that sets aside was not killed: {ended.sentence}")
+
+    return damaged_and_read_back(laboratory, trial, damage)
+
+
+def _found_by_two(laboratory: Laboratory) -> Seen:
+    trial = laboratory.trial()
+
+    def damage() -> None:
+        DATABASE_DAMAGE["half of its pages overwritten"](trial.workspace / "luthier.sqlite3")
+        both = [trial.start("runs") for _ in range(2)]
+        ended = [process.wait() for process in both]
+        trial.expect(
+            [end.status for end in ended] == [0, 0],
+            f"they ended with {[end.status for end in ended]}: {ended[0].sentence}",
+        )
+        aside = [path for path in trial.workspace.glob("luthier.sqlite3.damaged-*") if path.name[-1].isdigit()]
+        trial.expect(len(aside) == 1, f"{len(aside)} were set aside")
 
     return damaged_and_read_back(laboratory, trial, damage)
 

@@ -112,7 +112,7 @@ def _to_window(which: int) -> Attempt:
         plan = laboratory.plan(max_steps=40, save_steps=40, eval_steps=20, watched_prompts=0)
         result = laboratory.result(plan)
         trial = laboratory.trial(plan, launcher=laboratory.cold)
-        _queue(trial, [plan])
+        leave_in_queue(trial, [plan])
         with opened(trial) as window:
             until(lambda: _has(trial, StepLogged, 4))
             window.process.signal(which)
@@ -127,7 +127,7 @@ def _to_window(which: int) -> Attempt:
     return attempt
 
 
-def _queue(trial: Trial, plans: list[Path]) -> None:
+def leave_in_queue(trial: Trial, plans: list[Path]) -> None:
     """Leave runs in the queue of a window that was killed before it trained any."""
     with presses(trial) as press:
         trial.workspace.joinpath("runs").mkdir(parents=True, exist_ok=True)
@@ -195,7 +195,7 @@ def _five_waiting(laboratory: Laboratory) -> Seen:
     long = laboratory.plan(max_steps=2000, save_steps=20, eval_steps=500, watched_prompts=0)
     short = [laboratory.plan(seed=seed, max_steps=4, save_steps=4) for seed in range(201, 206)]
     trial = laboratory.trial(long, launcher=laboratory.cold)
-    _queue(trial, [long, *short])
+    leave_in_queue(trial, [long, *short])
     with opened(trial) as window:
         until(lambda: _steps(trial, _oldest(trial).id) > 30)
         window.process.signal(signal.SIGKILL)

@@ -16,7 +16,8 @@ from benchmarks.survival.disks import BALLAST, NOT_ALLOWED, small_disk
 from benchmarks.survival.doomed import Specification, fill_disk
 from benchmarks.survival.fault import Attempt, Fault, Laboratory, Seen
 from benchmarks.survival.launching import NOTHING
-from benchmarks.survival.processes import opened
+from benchmarks.survival.moments import STORE
+from benchmarks.survival.processes import leave_in_queue, opened
 from benchmarks.survival.trial import Trial, until
 from engine.events import StepLogged
 from engine.types import RunStatus
@@ -38,6 +39,7 @@ def faults(pairs: int) -> list[Fault]:
         Fault(FAMILY, "the page closed while it trains, opened again after the end", "finished, all curves there, the numbers of the command line", _closed_and_opened),
         Fault(FAMILY, f"Start pressed in two pages of one window at the same moment, {pairs - pairs // 2} pairs", "one run each", _two_pages(pairs - pairs // 2, windows=1)),
         Fault(FAMILY, f"Start pressed in the pages of two programs at the same moment, {pairs // 2} pairs", "one run each", _two_pages(pairs // 2, windows=2)),
+        Fault(FAMILY, "the disk fills while the window trains; room again, and Resume pressed", "paused, the sentence on the page; finished with the same numbers", _paused_in_the_window),
         Fault(UPLOADS, "no room for the file", sentence, _upload()),
         Fault(UPLOADS, "the disk fills while it arrives", sentence, _upload("gradio.route_utils:GradioUploadFile.write", 20)),
         Fault(UPLOADS, "room for the file, none for its clean copy", sentence, _upload("engine.data.clean_copy:CopyWriter.__init__")),
@@ -139,6 +141,34 @@ def _press_both(pages: list[Page]) -> None:
         page.evaluate(
             "moment => { setTimeout(() => document.querySelector('#start').click(), moment - Date.now()) }", moment
         )
+
+
+def _paused_in_the_window(laboratory: Laboratory) -> Seen:
+    if chromium() is None:
+        return NO_BROWSER
+    if laboratory.disk is None:
+        return NOT_ALLOWED
+    with small_disk(laboratory.disk) as disk:
+        trial = laboratory.trial(workspace=disk / "workspace")
+        leave_in_queue(trial, [trial.plan])
+        filling = Specification(
+            ledger=str(trial.ledger), fill=str(disk / BALLAST), fill_at=f"{STORE}.append", fill_call=12
+        )
+        with opened(trial, filling) as window, _browser() as browser:
+            page = _page(browser, window.address)
+            page.get_by_role("tab", name="Train", exact=True).click()
+            expect(page.locator(STATE)).to_have_text("Paused", timeout=PATIENCE_MILLISECONDS)
+            said = page.locator("text=/Paused, because/").first
+            said.wait_for(timeout=PATIENCE_MILLISECONDS)
+            sentence = said.inner_text().splitlines()[0]
+            (disk / BALLAST).unlink()
+            trial.remember()
+            page.get_by_role("button", name="Resume", exact=True).click()
+            expect(page.locator(STATE)).to_have_text("Finished", timeout=PATIENCE_MILLISECONDS)
+            window.process.signal(signal.SIGTERM)
+            trial.expect(not window.process.wait().has_a_stack, "a stack was printed")
+        trial.compare(laboratory.result(trial.plan))
+    return laboratory.seen(trial, f"“{sentence}” Then finished, equal")
 
 
 # --- uploads -----------------------------------------------------------------------------------------------------------

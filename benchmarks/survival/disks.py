@@ -212,8 +212,9 @@ def _makes_room_itself(laboratory: Laboratory) -> Seen:
     with small_disk(laboratory.disk) as disk:
         trial = laboratory.trial(workspace=disk / "workspace")
         trial.killed(trial.train(moment="moved"))
+        run = trial.run_id
         fill_disk(disk / BALLAST)
-        for argv in (("runs",), ("delete", trial.run_id)):
+        for argv in (("runs",), ("delete", run)):
             ended = trial.verb(*argv)
             trial.expect(ended.status == 0, f"{argv[0]}: {ended.status}, {ended.sentence}")
         trial.expect(not list((trial.workspace / "runs").iterdir()), "the folder of the run is still there")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import time
@@ -183,10 +184,21 @@ def serve() -> None:
 
     torch.set_num_threads(1)
     print(json.dumps({"ready": os.getpid()}), flush=True)
+    children: set[int] = set()
     for line in sys.stdin:
         asked = json.loads(line)
-        answer = {"process": _forked(asked)} if "argv" in asked else {"ended": _waited(asked["wait"], asked["seconds"])}
+        if "argv" in asked:
+            process = _forked(asked)
+            children.add(process)
+            answer: dict[str, int | None] = {"process": process}
+        else:
+            ended = _waited(asked["wait"], asked["seconds"])
+            if ended is not None:
+                children.discard(asked["wait"])
+            answer = {"ended": ended}
         print(json.dumps(answer), flush=True)
+    for process in children:  # nobody is left who would end them
+        os.kill(process, signal.SIGKILL)
 
 
 def _forked(asked: Mapping[str, Any]) -> int:

@@ -17,13 +17,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.events import EvaluationLogged, RunFinished, RunProved, RunWarned, SampleGenerated
 from engine.results.run_comparison import RunComparison, comparison
 from engine.training.curves import Block, Curves, Record, table_of_points
+from engine.training.database import in_sentences
 from engine.training.diagnosis import Finding, diagnose, facts_of
 from engine.training.healthy_ranges import HEALTHY_RANGES, healthy_range
 from engine.training.metrics import MOST_POINTS, Point
@@ -201,7 +202,7 @@ class Watching:
         """Return for how long a run that trains has said nothing, when that is much longer than its steps take."""
         if run.status not in {RunStatus.RUNNING, RunStatus.STOPPING}:
             return None
-        with closing(self._connection()) as connection:
+        with self._connection() as connection:
             last = connection.execute(
                 "SELECT kind, time, payload FROM event WHERE run = ? ORDER BY number DESC LIMIT 1", (run.id,)
             ).fetchone()
@@ -225,19 +226,25 @@ class Watching:
         return kept
 
     def _records(self, run: str, after: int) -> Iterator[Record]:
-        with closing(self._connection()) as connection:
+        with self._connection() as connection:
             yield from connection.execute(
                 "SELECT number, kind, time, payload FROM event WHERE run = ? AND number > ? ORDER BY number",
                 (run, after),
             )
 
     def _has(self, run: str, number: int) -> bool:
-        with closing(self._connection()) as connection:
+        with self._connection() as connection:
             found = connection.execute("SELECT 1 FROM event WHERE run = ? AND number = ?", (run, number)).fetchone()
         return found is not None
 
-    def _connection(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self._database.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        address = f"{self._database.as_uri()}?mode=ro"
+        with (
+            in_sentences(self._database),
+            closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection,
+        ):
+            yield connection
 
 
 def delta_of(run: Run, heard: Curves, *, reset: bool) -> SeriesDelta:

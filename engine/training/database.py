@@ -125,7 +125,7 @@ class Database:
             DiskFull: When it cannot be written.
             DamagedDatabase: When the file turns out not to be whole.
         """
-        with self._in_sentences():
+        with in_sentences(self._path):
             connection = self.connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -144,7 +144,7 @@ class Database:
             DiskFull: When the file cannot be read now.
             DamagedDatabase: When it turns out not to be whole.
         """
-        with self._in_sentences():
+        with in_sentences(self._path):
             return self.connection().execute(statement, values).fetchall()
 
     def close(self) -> None:
@@ -171,20 +171,6 @@ class Database:
         connection.execute("PRAGMA foreign_keys = ON")
         self._local.connection = connection
         return connection
-
-    @contextmanager
-    def _in_sentences(self) -> Iterator[None]:
-        """Turn what SQLite says of a full disk or of a damaged file into a sentence; the next one who opens it looks closer."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise _unwritable(self._path, error) from error
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF not in DAMAGE_CODES:
-                raise
-            with suppress(OSError):
-                self._suspect.touch()
-            raise damaged(self._path, error) from error
 
     def _check(self) -> None:
         if not self._path.exists():
@@ -219,6 +205,26 @@ class Database:
 
     def _version(self) -> int:
         return int(self.connection().execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def in_sentences(path: Path) -> Iterator[None]:
+    """Turn what SQLite says of a full disk or of a damaged file into a sentence; the next one who opens it looks closer.
+
+    Raises:
+        DiskFull: When the file cannot be read or written now.
+        DamagedDatabase: When it turns out not to be whole.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise _unwritable(path, error) from error
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in DAMAGE_CODES:
+            raise
+        with suppress(OSError):
+            path.with_name(path.name + SUSPECT).touch()
+        raise damaged(path, error) from error
 
 
 def damaged(path: Path, error: sqlite3.DatabaseError) -> DamagedDatabase:

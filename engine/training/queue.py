@@ -252,9 +252,13 @@ class Queue:
             return run
 
     def _next(self) -> Run | None:
-        if self._closed or self._store.queue_is_held():
+        if self._closed:
             return None
-        return next((run for run in self._store.queued(self._owner) if run.id not in self._wishes), None)
+        try:
+            waiting = [] if self._store.queue_is_held() else self._store.queued(self._owner)
+        except DiskFull:  # it cannot be read now; asked again in a moment
+            return None
+        return next((run for run in waiting if run.id not in self._wishes), None)
 
     def _train(self, run: Run, threads: int | None) -> None:
         last_step, log, self._pulse = run.step, EventLog(run.directory), Pulse()

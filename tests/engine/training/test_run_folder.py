@@ -15,6 +15,7 @@ from benchmarks.survival.damage import DATABASE_DAMAGE
 from engine.errors import DamagedDatabase, DiskFull, RunError
 from engine.events import RunEvent, RunFinished, RunInterrupted, RunStarted, RunWarned
 from engine.models.accelerator import Accelerator
+from engine.results.watching import Watching
 from engine.training.database import Database
 from engine.training.queue import Queue
 from engine.training.rebuilding import open_store
@@ -237,6 +238,16 @@ def test_a_format_that_there_is_not_counts_as_damage(store: Store, run: Run, tmp
     DATABASE_DAMAGE["its format overwritten"](tmp_path / "luthier.sqlite3")
     again, sentence = opened(tmp_path)
     assert again.run(run.id).plan == run.plan and "unsupported file format" in sentence and "\n" not in sentence
+
+
+def test_a_page_that_meets_damage_is_told_in_a_sentence(store: Store, run: Run, tmp_path: Path) -> None:
+    said(store, run, 300)
+    store.close()
+    path = tmp_path / "luthier.sqlite3"
+    DATABASE_DAMAGE["all pages but the first overwritten"](path)
+    with pytest.raises(DamagedDatabase, match="Start Luthier again"):
+        Watching(path).delta(run, 0)
+    assert path.with_name(f"{path.name}-suspect").exists()
 
 
 def test_a_write_that_is_refused_is_a_sentence(store: Store, run: Run) -> None:

@@ -2,7 +2,7 @@
 // drawn anew because of an update: zoom, pointer, scrubber and scroll stay where they are.
 window.luthier.liveRun = (element, props, server, watch) => {
   'use strict';
-  const PERIOD = 600, QUIET_PERIOD = 4000, SETTLES = 250;
+  const PERIOD = 600, QUIET_PERIOD = 4000, SETTLES = 250, PATIENCE = 30000;
   let run = '', cursor = 0, busy = false, over = false, askedAt = 0, own = null, settling = 0, known = {}, judged = {};
 
   const view = () => element.querySelector('.live');
@@ -201,7 +201,7 @@ window.luthier.liveRun = (element, props, server, watch) => {
         charts.plotly().catch(() => {});  // on its way while the points are
         if (isNew || !over || Date.now() - askedAt >= QUIET_PERIOD) {
           askedAt = Date.now();
-          const now = await server.source({run: wanted, after: isNew ? 0 : cursor, known: isNew ? '' : judged.known || ''});
+          const now = await soon(server.source({run: wanted, after: isNew ? 0 : cursor, known: isNew ? '' : judged.known || ''}));
           if (isNew) leave(wanted);
           if (now && now.run === run) take(now);
           turned = (props.value || '') !== run;
@@ -212,6 +212,9 @@ window.luthier.liveRun = (element, props, server, watch) => {
     busy = false;
     if (turned) pull();
   };
+
+  // A question that is never answered must not be the last one.
+  const soon = (answer) => Promise.race([answer, new Promise((_, refuse) => { setTimeout(() => refuse(new Error('no answer')), PATIENCE); })]);
 
   const leave = (next) => {
     forget();

@@ -56,11 +56,11 @@ window.luthier.runCharts = (element, props, heard) => {
   const weight = () => wishes.smoothing ?? automatic();
   const depth = (run) => (zoom && run.detail && run.detail.from <= zoom[0] && zoom[1] <= run.detail.to ? run.detail.curves : run.curves);
 
-  const drawn = (run, curve, paint) => {
+  const drawn = (run, curve, paint, most = 2 * paint.width) => {
     const last = curve.steps.length;
     const from = zoom ? Math.max(0, run.curves.placeOf(curve.steps, zoom[0])) : 0;
     const to = zoom ? Math.min(last, run.curves.placeOf(curve.steps, zoom[1]) + 2) : last;
-    const {steps, values} = run.curves.thinned(curve, 2 * paint.width, from, Math.max(from, to));
+    const {steps, values} = run.curves.thinned(curve, most, from, Math.max(from, to));
     return {x: paint.axis.by === 'step' ? steps : steps.map((step) => paint.axis.place(run, step)), y: values, customdata: steps};
   };
 
@@ -74,7 +74,7 @@ window.luthier.runCharts = (element, props, heard) => {
       return [{...common, ...drawn(run, raw, paint), mode: 'lines+markers', line: {color: line, width: 1.5, dash: 'dot'}, marker: {color: line, size: own ? 8 : 6, symbol: 'diamond'}}];
     }
     if (series.style !== 'smoothed') return [{...common, ...drawn(run, raw, paint), mode: 'lines', line: {color: line, width: own ? 2 : 1.6}}];
-    const smooth = {...common, ...drawn(run, held.smooth(series.key, weight(), planned()), paint), mode: 'lines', line: {color: line, width: own ? 2.4 : 1.8}};
+    const smooth = {...common, ...drawn(run, held.smooth(series.key, weight(), planned()), paint, paint.width), mode: 'lines', line: {color: line, width: own ? 2.4 : 1.8}};
     if (series.tone === 'second' && !own) smooth.line.dash = 'dash';
     if (!own || weight() === 0) return [smooth];
     return [{...common, ...drawn(run, raw, paint), mode: 'lines', opacity: 0.32, line: {color: line, width: 1}, hoverinfo: 'skip', hovertemplate: undefined}, smooth];
@@ -113,9 +113,10 @@ window.luthier.runCharts = (element, props, heard) => {
 
   const layout = (chart, paint, width, height, extent) => {
     const large = height >= LARGE, log = isLog(chart), isTiny = Math.max(-extent[0], extent[1]) < 0.01;
-    const both = {gridcolor: paint.grid, zeroline: false, linecolor: paint.grid, tickfont: {color: paint.text, size: 11}, automargin: true};
+    const both = {gridcolor: paint.grid, zeroline: false, linecolor: paint.grid, tickfont: {color: paint.text, size: 11}};
     return {
-      width, height, margin: {l: 8, r: 12, t: 8, b: 8}, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', showlegend: false,
+      // Fixed, so that all axes stand in one line and nothing moves when a label grows; plotly also draws once instead of twice.
+      width, height, margin: {l: 50, r: 12, t: 8, b: large ? 42 : 24}, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', showlegend: false,
       hovermode: 'x unified', dragmode: 'zoom', font: {family: paint.font, color: paint.text}, shapes: shapes(chart, paint, extent), annotations: flags(chart, paint),
       hoverlabel: {bgcolor: paint.panel, bordercolor: paint.border, font: {color: paint.ink, size: 12}, namelength: -1},
       xaxis: {...both, showgrid: false, range: paint.axis.range, title: large ? {text: paint.axis.title, font: {size: 11, color: paint.text}, standoff: 4} : undefined,
@@ -305,7 +306,7 @@ window.luthier.runCharts = (element, props, heard) => {
     const Plotly = await plotly(), {panel, ink, font} = palette(), many = entry.place.data.length > 1;
     const data = entry.place.data.map((trace) => ({...trace, showlegend: trace.hoverinfo !== 'skip'}));
     const title = {text: `${entry.chart.title} · ${now.runs[0].title}`, font: {size: 16, color: ink, family: font}, x: 0.02, xanchor: 'left'};
-    const paper = {...entry.place.layout, width: 1200, height: 600, paper_bgcolor: panel, title, margin: {l: 16, r: 24, t: 64, b: 56}, showlegend: many,
+    const paper = {...entry.place.layout, width: 1200, height: 600, paper_bgcolor: panel, title, margin: {l: 64, r: 24, t: 64, b: 56}, showlegend: many,
       legend: {orientation: 'h', x: 1, xanchor: 'right', y: 1.02, yanchor: 'bottom'}, xaxis: {...entry.place.layout.xaxis, title: {text: axis().title}}};
     save(`${now.runs[0].id}-${key}.png`, await Plotly.toImage({data, layout: paper}, {format: 'png', width: 1200, height: 600, scale: 2}));
   };

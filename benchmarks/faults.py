@@ -20,7 +20,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -71,7 +71,8 @@ def attempt(fault: Fault, laboratory: Laboratory) -> Tried:
     except Exception as error:
         traceback.print_exc()
         seen = Seen(f"the trial itself failed: {type(error).__name__}: {error}"[:300], False)
-    return Tried(fault, seen, time.monotonic() - started)
+    says = seen.says.replace(str(laboratory.folder), "…")
+    return Tried(fault, replace(seen, says=says), time.monotonic() - started)
 
 
 WORDS = {True: "yes", False: "**NO**", None: "not tried"}
@@ -88,8 +89,9 @@ def page(tried: Sequence[Tried], tally: Tally, command: str) -> str:
         + ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft", "trl", "gradio")) + ".", "",
         f"{survived} of {len(tried) - untried} faults survived" + (f", {untried} could not be tried here" if untried else "")
         + f". {tally.kills:,} processes killed; {tally.acknowledged:,} acknowledged events looked for, {tally.lost:,} lost; "
-        f"{tally.resumes:,} runs gone on with, {tally.failed_resumes:,} of them failed; at most {tally.most_steps_lost} steps of work "
-        f"taken again (a save every {SAVE_STEPS} steps, every {kills.RANDOM_SAVE_STEPS} in the random kills).", "",
+        f"{tally.resumes:,} runs gone on with, {tally.failed_resumes:,} of them failed. At most {tally.most_steps_lost} steps were taken "
+        f"again, {tally.most_saves_lost:.0%} of the steps between two saves (a save every {SAVE_STEPS} steps, every "
+        f"{kills.RANDOM_SAVE_STEPS} in the random kills; where checkpoints themselves were destroyed, not counted).", "",
         "Equal means: losses, gradient norms and held-out losses of every step, watched answers and every saved weight are those of a run "
         "that nobody hurt, to the last bit.", "",
     ]  # fmt: skip

@@ -97,7 +97,7 @@ def _paused_and_went_on(
     trial.remember()
     trial.expect((disk / BALLAST).exists(), "the disk was never filled")
     (disk / BALLAST).unlink(missing_ok=True)
-    trial.goes_on(laboratory.result(trial.plan), loses_at_most=loses_at_most)
+    trial.goes_on(laboratory.result(trial.plan), loses_at_most=loses_at_most, counts=loses_at_most < STEPS)
     return laboratory.seen(trial, f"“{reason}” Then went on, equal")
 
 

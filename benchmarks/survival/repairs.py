@@ -55,7 +55,7 @@ def _killed_with_checkpoints(laboratory: Laboratory) -> tuple[Trial, Path]:
 
 def _goes_on_past(laboratory: Laboratory, trial: Trial, skipped: int) -> Seen:
     # A checkpoint of which nothing is left is work that nobody can give back.
-    trial.goes_on(laboratory.result(trial.plan), loses_at_most=(skipped + 1) * SAVE_STEPS)
+    trial.goes_on(laboratory.result(trial.plan), loses_at_most=(skipped + 1) * SAVE_STEPS, counts=skipped == 0)
     resumed = next(event for event in trial.events() if isinstance(event, RunResumed))
     trial.expect(len(resumed.skipped) == skipped, f"{len(resumed.skipped)} were passed over: {resumed.skipped}")
     says = f"“{resumed.skipped[0]}” " if resumed.skipped else ""

@@ -44,7 +44,7 @@ class Result:
 
 @dataclass
 class Tally:
-    """What is counted over all trials."""
+    """What is counted over all trials; of the steps that were taken again, the most, as a share of the steps between two saves."""
 
     kills: int = 0
     acknowledged: int = 0
@@ -52,12 +52,14 @@ class Tally:
     resumes: int = 0
     failed_resumes: int = 0
     most_steps_lost: int = 0
+    most_saves_lost: float = 0.0
 
     def add(self, other: Tally) -> None:
         """Count another one's in."""
         for name in ("kills", "acknowledged", "lost", "resumes", "failed_resumes"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.most_steps_lost = max(self.most_steps_lost, other.most_steps_lost)
+        self.most_saves_lost = max(self.most_saves_lost, other.most_saves_lost)
 
 
 @dataclass
@@ -180,8 +182,15 @@ class Trial:
             now = found.answer()[0]["status"]  # type: ignore[index]
             self.expect(now == status, f"the next process calls the run {now}, not {status}")
 
-    def goes_on(self, result: Result, *more: str, loses_at_most: int = SAVE_STEPS) -> None:
-        """Go on to the end, and compare everything with the run that nobody hurt."""
+    def goes_on(self, result: Result, *more: str, loses_at_most: int = SAVE_STEPS, counts: bool = True) -> None:
+        """Go on to the end, and compare everything with the run that nobody hurt.
+
+        Args:
+            result: What that one came to.
+            more: Words of the command line.
+            loses_at_most: How many steps of work may have to be taken again.
+            counts: Whether that says something of saving; not where the checkpoints themselves were destroyed.
+        """
         reached = max((event.step for event in self.events() if isinstance(event, StepLogged)), default=0)
         before = self.events()[-1].number if self.events() else 0
         self.tally.resumes += 1
@@ -194,8 +203,9 @@ class Trial:
             return
         resumed = next(event for event in self.events() if isinstance(event, RunResumed) and event.number > before)
         lost = reached - resumed.step
-        if loses_at_most <= SAVE_STEPS:
+        if counts:
             self.tally.most_steps_lost = max(self.tally.most_steps_lost, lost)
+            self.tally.most_saves_lost = max(self.tally.most_saves_lost, lost / max(1, loses_at_most))
         self.expect(lost <= loses_at_most, f"{lost} steps of work were lost, {loses_at_most} expected at most")
         self.compare(result)
 

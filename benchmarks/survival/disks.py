@@ -131,7 +131,7 @@ def _not_even_a_last_word(laboratory: Laboratory) -> Seen:
         trial.expect(ended.status == 1 and not ended.has_a_stack, f"ended with {ended.status}: {ended.err[-300:]}")
         (disk / BALLAST).unlink(missing_ok=True)
         trial.remember()
-        found = trial.verb("runs").answer()[0]["status"]  # type: ignore[index]
+        found = trial.verb("runs").answer()[0]["status"]
         trial.expect(found == RunStatus.INTERRUPTED, f"the next process calls the run {found}")
         trial.goes_on(laboratory.result(trial.plan))
         return laboratory.seen(trial, f"“{ended.sentence}” Then interrupted, went on, equal")

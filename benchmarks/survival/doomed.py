@@ -120,7 +120,7 @@ def _keep_ledger(path: Path) -> None:
         os.write(file, json.dumps(numbered.to_json()).encode() + b"\n")
         return numbered
 
-    Store.append = kept  # type: ignore[method-assign]
+    Store.append = kept
 
 
 def _spoil_gradients(factor: float, begins: int) -> None:
@@ -156,7 +156,7 @@ def _set_clock_back(events: int) -> None:
         self._clock = earlier
         return insert(self, *args)
 
-    Store._insert = counted  # type: ignore[method-assign]
+    Store._insert = counted
     time.time = earlier
 
 

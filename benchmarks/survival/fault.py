@@ -61,7 +61,7 @@ class Laboratory:
         """Return the plan of these settings."""
         key = (technique, repr(sorted(changed.items())))
         if key not in self._plans:
-            self._plans[key] = write_plan(self.new_folder("plan"), technique, **changed)  # type: ignore[arg-type]
+            self._plans[key] = write_plan(self.new_folder("plan"), technique, **changed)
         return self._plans[key]
 
     def result(self, plan: Path) -> Result:

@@ -58,7 +58,7 @@ def _in_sentences(trial: Trial, *verbs: tuple[str, ...]) -> str:
 
 @contextmanager
 def _unwritable(folder: Path) -> Iterator[None]:
-    for command in (["mount", "--bind", folder, folder], ["mount", "-o", "remount,bind,ro", folder]):
+    for command in (["mount", "--bind", str(folder), str(folder)], ["mount", "-o", "remount,bind,ro", str(folder)]):
         subprocess.run(command, check=True)
     try:
         yield
@@ -148,7 +148,7 @@ def _model_meanwhile(laboratory: Laboratory) -> Seen:
     folder.with_name("elsewhere").rename(folder)
     if run.status is RunStatus.FINISHED:
         trial.compare(result)
-        warned = [event.message for event in trial.events() if event.kind == "RunWarned"]  # type: ignore[attr-defined]
+        warned = [event.message for event in trial.events() if event.kind == "RunWarned"]
         return laboratory.seen(trial, f"finished, equal; {warned[-1] if warned else 'nothing to say'}")
     trial.expect(run.error and run.error["kind"] != "bug", f"{run.status}: {run.error}")
     trial.goes_on(result)
@@ -223,6 +223,6 @@ def _database_meanwhile(laboratory: Laboratory) -> Seen:
     found = trial.verb("runs")
     trial.expect(
         found.status == 0 and found.answer()[0]["status"] == "finished", f"the next process finds {found.out[:200]}"
-    )  # type: ignore[index]
+    )
     trial.compare(laboratory.result(trial.plan))
     return laboratory.seen(trial, "read back: finished, equal, every event there")

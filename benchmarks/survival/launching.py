@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from benchmarks.survival.doomed import Specification
 
@@ -36,7 +36,7 @@ class Ended:
     out: str
     err: str
 
-    def answer(self) -> object:
+    def answer(self) -> Any:
         """What it printed as JSON."""
         return json.loads(self.out)
 

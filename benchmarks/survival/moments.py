@@ -170,7 +170,7 @@ MOMENTS: Mapping[str, Moment] = BEGINNING | IN_A_STEP | IN_A_CHECKPOINT | PLANTE
 
 def moment_of(key: str) -> Moment:
     """Return a moment by its key."""
-    return (MOMENTS | CHAIN | OTHERS)[key]
+    return {**MOMENTS, **CHAIN, **OTHERS}[key]
 
 
 def strike_at(moment: Moment) -> None:

@@ -40,7 +40,7 @@ def main(folder: str, small: str, large: str) -> None:
         "again": [train(large) for _ in range(3)][-1],
         "second": train(small),
     }
-    answer["holder"] = workspace.accelerator_holder()  # type: ignore[assignment]
+    answer["holder"] = workspace.accelerator_holder()
     workspace.close()
     sys.stdout.write(json.dumps(answer) + "\n")
 

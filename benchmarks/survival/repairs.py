@@ -95,7 +95,7 @@ def damaged_and_read_back(
         trial.expect(
             [run["status"] for run in found.answer()] == [RunStatus.INTERRUPTED],
             f"the next process finds {found.out[:300]}",
-        )  # type: ignore[attr-defined]
+        )
         trial.goes_on(laboratory.result(trial.plan))
     return laboratory.seen(
         trial, f"“{said}” All back, went on, equal" if said else "whole as it was; all back, went on, equal"
@@ -162,7 +162,7 @@ def _read_only(laboratory: Laboratory) -> Seen:
     trial = laboratory.trial()
     trial.killed(trial.train(moment=KILLED_AT))
     path = trial.workspace / "luthier.sqlite3"
-    for command in (["mount", "--bind", path, path], ["mount", "-o", "remount,bind,ro", path]):
+    for command in (["mount", "--bind", str(path), str(path)], ["mount", "-o", "remount,bind,ro", str(path)]):
         subprocess.run(command, check=True)
     says = []
     try:

@@ -51,7 +51,7 @@ def write_plan(
     file = write_rows(folder / "rows.jsonl", rows, are_pairs=technique == "rlhf", are_long=are_long)
     dataset = workspace.data.inspect(file).dataset
     assert dataset
-    plan = workspace.plan(PlanChoices(technique, dataset.fingerprint, model, {**SETTINGS, **changed}))  # type: ignore[arg-type]
+    plan = workspace.plan(PlanChoices(technique, dataset.fingerprint, model, {**SETTINGS, **changed}))
     workspace.close()
     plan = replace(plan, device="cpu", dtype="float32")
     path = folder / "plan.json"

@@ -7,15 +7,15 @@ there, word for word. The numbers and the weights must be those of the run that 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.survival.doomed import Specification
 from benchmarks.survival.launching import KILLED, NOTHING, Ended, Launcher, Started, run
-from engine.events import CheckpointSaved, RunEvent, RunResumed, SampleGenerated, StepLogged
+from engine.events import RunEvent, RunResumed, SampleGenerated, StepLogged
 from engine.training.checkpoints import MANIFEST, newest_verified
 from engine.training.metrics import series
 from engine.training.run_folder import run_of
@@ -96,7 +96,7 @@ class Trial:
 
     def start(self, *argv: str, **asked: object) -> Started:
         """Start a verb; what it acknowledges is kept."""
-        return self.launcher.start(self.words(*argv), self.folder, Specification(ledger=str(self.ledger), **asked))  # type: ignore[arg-type]
+        return self.launcher.start(self.words(*argv), self.folder, Specification(ledger=str(self.ledger), **asked))
 
     def verb(self, *argv: str) -> Ended:
         """Run a verb without any preparation."""
@@ -179,7 +179,7 @@ class Trial:
         found = self.verb("runs")
         self.expect(found.status == 0, f"the next process failed: {found.sentence[:200]}")
         if status and found.status == 0:
-            now = found.answer()[0]["status"]  # type: ignore[index]
+            now = found.answer()[0]["status"]
             self.expect(now == status, f"the next process calls the run {now}, not {status}")
 
     def goes_on(self, result: Result, *more: str, loses_at_most: int = SAVE_STEPS, counts: bool = True) -> None:
@@ -252,30 +252,14 @@ def uninterrupted(folder: Path, launcher: Launcher, plan: Path) -> Result:
     return result_of(trial.newest(), trial.events())
 
 
-def checkpoints_told(events: Iterable[RunEvent]) -> list[int]:
-    """Return the steps of which a checkpoint was told."""
-    return [event.step for event in events if isinstance(event, CheckpointSaved)]
-
-
 def until(true: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait until something is so.
 
     Raises:
         TimeoutError: When it never is.
     """
-    import time  # noqa: PLC0415
-
     late = time.monotonic() + seconds
     while not true():
         if time.monotonic() > late:
             raise TimeoutError("waited in vain")
         time.sleep(0.02)
-
-
-def is_running(process: int) -> bool:
-    """Return whether a process of this number is there."""
-    try:
-        os.kill(process, 0)
-    except OSError:
-        return False
-    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -40,22 +41,24 @@ def test_a_byte_that_windows_does_not_know_is_no_reason_to_advise_windows(write,
     assert "0x81 is not Windows-1252" in inspection.message and "have it read" not in inspection.message
 
 
-@pytest.fixture
+@contextmanager
 def no_room() -> Iterator[None]:
-    """Let the system refuse every byte, as a full disk does: when it is written, and again when the file is closed."""
+    """Let the system refuse every byte, as a full disk does: when it is written, and again when the file is closed.
+
+    It ends with its block: a test report that is written into a file would be refused as well.
+    """
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_clean_copy_that_cannot_be_written_is_a_sentence_and_leaves_nothing(
-    write, tmp_path, request: pytest.FixtureRequest
-):
+def test_a_clean_copy_that_cannot_be_written_is_a_sentence_and_leaves_nothing(write, tmp_path):
     path = write("rows.jsonl", lines(*PAIRS))
-    request.getfixturevalue("no_room")
-    with pytest.raises(DataError, match="the clean copy of this dataset cannot be written"):
+    with no_room(), pytest.raises(DataError, match="the clean copy of this dataset cannot be written"):
         inspect_file(path, tmp_path / "data")
     assert list((tmp_path / "data").iterdir()) == []
 

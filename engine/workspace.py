@@ -44,10 +44,10 @@ from engine.data.problems import Problem, Severity, Verdict
 from engine.data.statistics import DatasetStatistics
 from engine.data.token_profile import LengthEffect, TokenProfile
 from engine.data.xray import Side, Xray
-from engine.errors import RunError, TuningError, UsageError
+from engine.errors import TuningError, UsageError
 from engine.events import RunEvent
 from engine.guide.advisor import Advice, Check
-from engine.guide.compatibility import OPTION_TITLES, TechniqueChoice, idle_settings, reason_against
+from engine.guide.compatibility import OPTION_TITLES, TechniqueChoice, idle_settings, suits
 from engine.guide.evidence import ARM_TITLES, ArmScore
 from engine.guide.lessons import Choice, EndQuestion, Lesson, LessonBook, Step, Target
 from engine.guide.means import Means, target_of
@@ -148,7 +148,7 @@ class Workspace:
         self.papers = Papers(self._store, directory / "runs", self._libraries)
         self.keeping = Keeping(self._store, self._queue, directory)
         self._catalog = Catalog(ASSETS / "starter", directory / "models")
-        self.data = Library(directory / "data", self._load_examples(), self._loaded_tokenizer)
+        self.data = Library(directory / "data", _examples(), self._loaded_tokenizer)
         self._planner = Planner(self._catalog, self.data, self._store, directory)
         self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
         self._lock = threading.Lock()
@@ -225,17 +225,6 @@ class Workspace:
     def reward_runs(self, model: str) -> list[Run]:
         """Return the runs that left a reward model for this model, newest first."""
         return self._planner.reward_runs(model)
-
-    def _load_examples(self) -> tuple[Example, ...]:
-        """The index names every technique that a lesson is meant for, also those that are still to come."""
-
-        def suits(key: str, example: Example) -> bool:
-            return key in TECHNIQUES and reason_against(TECHNIQUES[key], example.dataset_type) is None
-
-        return tuple(
-            replace(example, techniques=tuple(key for key in example.techniques if suits(key, example)))
-            for example in load_examples(ASSETS / "examples")
-        )
 
     @cached_property
     def lessons(self) -> LessonBook:
@@ -420,17 +409,16 @@ class Workspace:
             return model.path, self._tokenizers[model.path]
 
     def _checked(self, plan: TrainingPlan) -> TrainingPlan:
-        for dataset in filter(None, (plan.dataset, plan.held_out.dataset)):
-            if dataset.parquet_path.exists():
-                continue
-            inspection = self.data.inspect(dataset.source_path, name=dataset.name)
-            if inspection.dataset != dataset:
-                raise RunError(
-                    "the file is not what it was when the plan was made", where=str(dataset.source_path),
-                    found=inspection.message if inspection.dataset is None else "other rows",
-                    expected=f"rows with the fingerprint {dataset.fingerprint[:12]}", next_step="Make a new plan.",
-                )  # fmt: skip
+        self.data.check_unchanged(plan)
         return plan
+
+
+def _examples() -> tuple[Example, ...]:
+    """The bundled examples; their index also names techniques that are still to come."""
+    return tuple(
+        replace(example, techniques=tuple(key for key in example.techniques if suits(key, example.dataset_type)))
+        for example in load_examples(ASSETS / "examples")
+    )
 
 
 def _run_name(plan: TrainingPlan) -> str:

@@ -32,8 +32,8 @@ from engine.data.remembered_columns import RememberedColumns
 from engine.data.statistics import DatasetStatistics, dataset_statistics, overlap
 from engine.data.token_profile import SAMPLED_ROWS, TokenProfile, token_profile
 from engine.data.xray import Xray, xray_row
-from engine.errors import DataError, UsageError
-from engine.types import Dataset, DatasetType, HeldOut
+from engine.errors import DataError, RunError, UsageError
+from engine.types import Dataset, DatasetType, HeldOut, TrainingPlan
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -302,3 +302,20 @@ class Library:
             raise UsageError(f"there is no row {row + 1}", expected=f"1 to {dataset.rows}")
         with self._tokenizing:
             return xray_row(read_rows(dataset, [row])[0], dataset, tokenizer, max_length=max_length)
+
+    def check_unchanged(self, plan: TrainingPlan) -> None:
+        """Make sure that the rows of a plan are still here, reading their files again where the clean copies are gone.
+
+        Raises:
+            RunError: When a file holds other rows than it did.
+        """
+        for dataset in filter(None, (plan.dataset, plan.held_out.dataset)):
+            if dataset.parquet_path.exists():
+                continue
+            inspection = self.inspect(dataset.source_path, name=dataset.name)
+            if inspection.dataset != dataset:
+                raise RunError(
+                    "the file is not what it was when the plan was made", where=str(dataset.source_path),
+                    found=inspection.message if inspection.dataset is None else "other rows",
+                    expected=f"rows with the fingerprint {dataset.fingerprint[:12]}", next_step="Make a new plan.",
+                )  # fmt: skip

@@ -14,7 +14,7 @@ from engine.guide.hyperparameters import HYPERPARAMETERS
 from engine.guide.methods import METHODS
 from engine.guide.objectives import OBJECTIVES
 from engine.guide.rewards import REWARD_FUNCTIONS, pattern_mistake
-from engine.guide.techniques import method_of
+from engine.guide.techniques import TECHNIQUES, method_of
 from engine.types import (
     DatasetFormat,
     DatasetType,
@@ -226,6 +226,11 @@ def reason_against(technique: Technique, dataset_type: DatasetType) -> str | Non
         return None
     wanted = " or ".join(ROWS_IN_WORDS[kind] for kind in technique.dataset_types)
     return f"{technique.title} learns from {wanted}; these rows are {ROWS_IN_WORDS[dataset_type]}"
+
+
+def suits(technique: str, dataset_type: DatasetType) -> bool:
+    """Return whether there is a technique of this key, and it can learn from rows of this type."""
+    return technique in TECHNIQUES and reason_against(TECHNIQUES[technique], dataset_type) is None
 
 
 def broken_rules(combination: Combination) -> list[Rule]:

@@ -82,8 +82,11 @@ models/
   fit.py              whether it fits, and the cheapest change that makes it fit
   likelihood.py           how likely a model finds texts
   generation_settings.py  how an answer is drawn
+  bodies.py           the models that speak, in memory: adapters of any kind on one copy of the weights
+  turnstile.py        answers written at the same time, a token each
+  next_tokens.py      what a model expected at every place of an answer
   decoding.py         prompt to tokens, tokens to text, when to stop
-  generation.py       base and tuned from one base in memory, streamed
+  generation.py       models side by side, streamed
   warm_up.py          the heavy libraries, imported in the background
 training/
   stages.py           how many steps a plan takes, in which stages
@@ -139,6 +142,7 @@ results/
   answer_metrics.py   how good an answer is: a table of metrics
   intervals.py        how sure a mean over held-out rows is
   retrieval.py        passages found by their words, never a held-out one
+  answer_features.py  the form of an answer, and in what two differ
   shelf.py            what may be put into prompts
   prompts.py          what each way to answer puts before the model
   measuring.py        held-out rows answered in several ways, and scored
@@ -165,5 +169,6 @@ results/
   script_training.py  the part that loads the model and trains
   script.py           a run as a plain script of transformers, peft, trl and datasets
 workspace.py          the one door for the screens and the command line
+verbs.py              verbs of the command line in which models answer
 __main__.py           the command line
 """

@@ -63,6 +63,17 @@ from engine.models.hardware import Hardware, host_hardware
 from engine.models.warm_up import WarmUp
 from engine.processes import this_process
 from engine.results.advice import AdviceRoom
+from engine.results.answer_features import (
+    FEATURES,
+    AnswerDifference,
+    Feature,
+    FeatureDifference,
+    Features,
+    Piece,
+    PieceKind,
+    features_of,
+)
+from engine.results.answer_features import compare as compare_answers
 from engine.results.answer_metrics import ANSWER_METRIC_TITLES
 from engine.results.benefits import Benefit, Cost, benefits, costs
 from engine.results.hosted import HostedExport
@@ -104,15 +115,15 @@ if TYPE_CHECKING:
     from engine.training.probe import ProbeResult
 
 __all__ = [
-    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS", "Advice",
-    "AnsweredRow", "Answers", "ArmScore", "Benefit", "Block", "Cancelled", "Change", "Check", "Choice", "ColumnFacts",
-    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "Finding",
+    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "FEATURES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS", "Advice",
+    "AnswerDifference", "AnsweredRow", "Answers", "ArmScore", "Benefit", "Block", "Cancelled", "Change", "Check", "Choice", "ColumnFacts",
+    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "Feature", "FeatureDifference", "Features", "Finding",
     "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook",
-    "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "PlanChoices", "PlannedRun", "PlannedSeries",
+    "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries",
     "Preview", "Problem", "Progress", "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "RunBytes",
     "RunComparison", "Score", "ScoredBy", "SeriesDelta", "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side",
     "Split", "Stage", "Standing", "Step", "Target", "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict",
-    "Workspace", "Xray", "answers_known", "benefits", "checked_answers", "costs", "derivations_of", "first_guess",
+    "Workspace", "Xray", "answers_known", "benefits", "checked_answers", "compare_answers", "costs", "derivations_of", "features_of", "first_guess",
     "idle_settings", "meaning_of", "method_of", "moving_parts", "stages_of_plan", "target_of",
 ]  # fmt: skip
 

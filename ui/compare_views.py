@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from engine.types import Run
+from engine.workspace import FEATURES, AnswerDifference, Features, Piece, PieceKind, compare_answers
 from ui import words
 from ui.markup import card, empty, opens, text
 from ui.run_reading import Reading, readings_of
@@ -15,16 +15,15 @@ from ui.run_reading import Reading, readings_of
 if TYPE_CHECKING:
     from engine.workspace import Example, GenerationChunk
 
-CLOSE_ENOUGH = 0.4
-"""Below this share of common words a word-by-word difference is noise; lengths and forms are compared instead."""
+PIECE_TAGS = {PieceKind.FIRST: "del", PieceKind.SECOND: "ins"}
+FORM_MARKS = ("has_bullets", "is_json", "is_refusal", "has_code")
+"""What is said of a form where it is so."""
 
 _SKETCH = (
     '<div class="sketch" aria-hidden="true"><div><strong>Base</strong><span class="asks">When does the tea house open?</span>'
     '<span class="says">I do not know that. My world is small.</span></div><div><strong>Tuned</strong>'
     '<span class="asks">When does the tea house open?</span><span class="says">We open at half past seven every morning.</span></div></div>'
 )
-
-MOST_WORDS = 2_000
 
 
 @dataclass(frozen=True)
@@ -158,48 +157,41 @@ def figures_text(chunk: GenerationChunk) -> str:
 
 def difference(base: str, tuned: str) -> str:
     """Return how two answers differ: word by word when they are close, by length and form when they are not."""
-    before, after = base.split()[:MOST_WORDS], tuned.split()[:MOST_WORDS]
-    if not before and not after:
+    if not base.strip() and not tuned.strip():
         return ""
-    if before == after:
+    found = compare_answers(base, tuned)
+    if found.same:
         return card("<p>Both answers are the same, word for word.</p>", title="Difference", classes="difference")
-    matcher = SequenceMatcher(None, before, after, autojunk=False)
-    ratio = matcher.ratio()
-    if ratio <= CLOSE_ENOUGH:
-        return card(_far_apart(before, after, ratio), title="Difference", classes="difference")
+    if not found.is_close:
+        return card(_far_apart(found), title="Difference", classes="difference")
     legend = '<span class="muted"><del>only base</del> <ins>only tuned</ins></span>'
     return card(
-        f'<p class="word-difference">{_word_by_word(matcher, before, after)}</p>',
+        f'<p class="word-difference">{" ".join(map(_piece, found.pieces))}</p>',
         title="Difference",
         aside=legend,
         classes="difference",
     )
 
 
-def _word_by_word(matcher: SequenceMatcher[str], before: Sequence[str], after: Sequence[str]) -> str:
-    pieces = []
-    for kind, first, last, start, end in matcher.get_opcodes():
-        if kind == "equal":
-            pieces.append(text(" ".join(before[first:last])))
-        if kind in {"replace", "delete"}:
-            pieces.append(f"<del>{text(' '.join(before[first:last]))}</del>")
-        if kind in {"replace", "insert"}:
-            pieces.append(f"<ins>{text(' '.join(after[start:end]))}</ins>")
-    return " ".join(pieces)
+def _piece(piece: Piece) -> str:
+    tag = PIECE_TAGS.get(piece.kind)
+    return f"<{tag}>{text(piece.text)}</{tag}>" if tag else text(piece.text)
 
 
-def _far_apart(before: Sequence[str], after: Sequence[str], ratio: float) -> str:
-    common = f"{round(100 * ratio)} % of their words are common"
-    return (
-        f"<p>The answers are too different to compare word by word: {common}.</p>"
-        f'<dl class="far-apart"><dt>Base</dt><dd>{_form(before)}</dd><dt>Tuned</dt><dd>{_form(after)}</dd></dl>'
-    )
+def _far_apart(found: AnswerDifference) -> str:
+    common = f"{round(100 * found.similarity)} % of their words are common"
+    sides = {"Base": found.first, "Tuned": found.second}
+    forms = "".join(f"<dt>{name}</dt><dd>{_form(features)}</dd>" for name, features in sides.items())
+    return f'<p>The answers are too different to compare word by word: {common}.</p><dl class="far-apart">{forms}</dl>'
 
 
-def _form(answer: Sequence[str]) -> str:
-    begins = " ".join(answer[:4])
-    begins = begins if len(begins) <= 60 else begins[:60] + "…"
-    return f"{words.counted(len(answer), 'word')}, begins with “{text(begins)}”" if answer else "no words"
+def _form(features: Features) -> str:
+    if not features.words:
+        return "no words"
+    marks = [FEATURES[key].title.lower() for key in FORM_MARKS if getattr(features, key)]
+    language = [] if features.language == "unknown" else [features.language]
+    more = "".join(f", {text(mark)}" for mark in [*marks, *language])
+    return f"{words.counted(features.words, 'word')}, begins with “{text(features.begins)}”{more}"
 
 
 def busy(holder: str) -> str:

@@ -25,6 +25,7 @@ from engine.data.tokenization import text_token_ids
 from engine.errors import ModelError
 from engine.models.generation_settings import GenerationSettings
 from engine.models.loading import end_token_ids
+from engine.models.turnstile import Turn
 
 Message = dict[str, str]
 
@@ -102,6 +103,7 @@ class Watcher(StoppingCriteria):
     """Sees every new token of one answer: shows the text so far, and ends generation when asked to.
 
     A stop must never travel as an exception: one that leaves `generate` can leave PEFT's hooks on the model behind.
+    After each token the turn is passed on to the answers that are written beside this one.
     """
 
     def __init__(
@@ -110,22 +112,24 @@ class Watcher(StoppingCriteria):
         prompt_length: int,
         stopped: Callable[[], bool],
         show: Callable[[str, int], None],
+        turn: Turn,
     ) -> None:
         """Keep what is asked at every token."""
         self._tokenizer, self._prompt_length, self._stopped, self._show = tokenizer, prompt_length, stopped, show
-        self._shown = 0.0
-        self.first_token: float | None = None
+        self._shown, self._turn = 0.0, turn
+        self.first_token: float | None = None  # in seconds of this answer's own
         self.was_stopped = False
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
         """Answer, for a batch of one, whether to end; `input_ids` is (1, T) with the prompt."""
         now = monotonic()
-        self.first_token = self.first_token or now
+        self.first_token = self.first_token or self._turn.seconds
         self.was_stopped = self._stopped()
         if now - self._shown >= SHOW_SECONDS:
             self._shown = now
             tokens = input_ids[0, self._prompt_length :]
             self._show(decode(self._tokenizer, tokens).rstrip(HALF_CHARACTER), len(tokens))
+        self._turn.pass_on()
         return torch.full((input_ids.shape[0],), self.was_stopped, dtype=torch.bool, device=input_ids.device)
 
 
@@ -153,9 +157,10 @@ def stream(
     seed: int,
     device: str,
 ) -> list[int]:
-    """Generate one answer under a seed and return its tokens; torch's random state is left as it was found."""
+    """Generate one answer under a seed and return its tokens; to be called within `kept_random_state`."""
     input_ids = torch.tensor([list(prompt)], device=device)
-    with _seeded(seed, device), torch.inference_mode():
+    torch.manual_seed(seed)
+    with torch.inference_mode():
         output = speaker.generate(
             input_ids=input_ids,
             attention_mask=torch.ones_like(input_ids),
@@ -186,7 +191,8 @@ def generate_batch(
     """
     answers = [""] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    with _seeded(seed, device), torch.inference_mode():
+    with kept_random_state(device), torch.inference_mode():
+        torch.manual_seed(seed)
         for chosen in _batches(order, [len(prompt) for prompt in prompts], equal_lengths):
             if stopped():
                 break
@@ -218,8 +224,7 @@ def _batches(order: Sequence[int], lengths: Sequence[int], equal_lengths: bool) 
 
 
 @contextmanager
-def _seeded(seed: int, device: str) -> Iterator[None]:
-    """Seed torch for the block and put its random state back afterwards; a paused training may rely on it."""
+def kept_random_state(device: str) -> Iterator[None]:
+    """Put torch's random state back after the block; a paused training may rely on it."""
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
-        torch.manual_seed(seed)
         yield

@@ -1,13 +1,12 @@
-"""Base and tuned, side by side: one base in memory, adapters put on and off, answers streamed.
+"""Models that answer side by side, streamed: one in each seat, all of them from as few weights in memory as can be.
 
-`Voices` decides what is loaded and who speaks; how a prompt becomes an answer stands in `decoding.py`. Adapter state belongs to the
-model and not to a call, so everything here goes one at a time, under a lock and under the workspace's accelerator. An answer is made
-in a thread of its own that holds these for exactly as long as it computes, however slowly its listener reads.
+`Voices` decides who speaks when. What is in memory stands in `bodies.py`, how turns are taken in `turnstile.py`, how a prompt becomes
+an answer in `decoding.py`. Whatever computes here goes one at a time, under a lock and under the workspace's accelerator. Answers are
+made in threads that hold these for exactly as long as they compute, however slowly their listener reads.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,15 +19,16 @@ from time import monotonic
 from typing import cast
 
 import torch
-from peft import AdaptionPromptModel, PeftModel
+from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from engine.data.chat_format import answered_token_ids
 from engine.data.tokenization import Encoded
 from engine.errors import ModelError, RunError
 from engine.guide.methods import METHODS
 from engine.models.accelerator import Accelerator
+from engine.models.bodies import Base, Bodies, Held, Part, base_key
 from engine.models.decoding import (
     Message,
     Speaker,
@@ -37,16 +37,19 @@ from engine.models.decoding import (
     encode_prompt,
     generate_batch,
     generation_config,
+    kept_random_state,
     stream,
 )
 from engine.models.generation_settings import GenerationSettings
 from engine.models.heads import head_outputs, said_of
 from engine.models.likelihood import mean_losses
-from engine.models.loading import end_token_ids, load_tokenizer, load_tuned
+from engine.models.loading import end_token_ids
+from engine.models.next_tokens import Place, places
 from engine.models.tuned import Recipe
+from engine.models.turnstile import Turn, Turnstile
 from engine.types import Objective, PretrainedModel
 
-__all__ = ["BASE", "TUNED", "GenerationChunk", "Voices", "adapter_is_active"]
+__all__ = ["BASE", "TUNED", "GenerationChunk", "Held", "Seat", "Voices", "adapter_is_active"]
 
 BASE, TUNED = "base", "tuned"
 ARMS = (BASE, TUNED)
@@ -58,10 +61,40 @@ ONE_THREAD_PARAMETERS = 20_000_000
 
 
 @dataclass(frozen=True)
+class Seat:
+    """Who answers, and what it is asked.
+
+    Attributes:
+        arm: A name for its chunks.
+        recipe: How base and tuned model are loaded.
+        checkpoint: The weights of a tuned model; None seats the base.
+        messages: The conversation, each turn with "role" and "content".
+        judges: The seat before it whose answer a reward model judges; empty to judge the question.
+    """
+
+    arm: str
+    recipe: Recipe
+    checkpoint: Path | None
+    messages: tuple[Message, ...]
+    judges: str = ""
+
+    @property
+    def part(self) -> Part:
+        """What it needs in memory."""
+        return self.recipe, self.checkpoint
+
+    @property
+    def writes(self) -> bool:
+        """Whether it answers in words of its own, and not with a label or a reward."""
+        return self.checkpoint is None or not self.recipe.outputs
+
+
+@dataclass(frozen=True)
 class GenerationChunk:
     """One arm's answer so far. `text` is the whole text; `finish_reason` is "", "stop", "length" or "stopped".
 
-    `adapter_active` is measured on the model's layers while they generate, so that no screen calls a base tuned.
+    Seconds are those in which this answer was computed, without those of its neighbours. `adapter_active` is measured on the model's
+    layers while they generate, so that no screen calls a base tuned.
     """
 
     arm: str
@@ -74,46 +107,8 @@ class GenerationChunk:
     adapter_active: bool
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    """What is in memory, and what it was loaded from."""
-
-    key: tuple[object, ...]
-    base: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-
-
-@dataclass(frozen=True)
-class _Worn:
-    """The tuned model that is in memory: an adapter on the base, or a model of its own beside it."""
-
-    path: Path
-    changed: int  # modification time of its weights in nanoseconds: a resumed run may write a step again
-    recipe: Recipe
-    tuned: PreTrainedModel | PeftModel
-
-    @contextmanager
-    def taken_off(self) -> Iterator[None]:
-        """Let the base be itself for the block."""
-        if not self.recipe.shares_base:
-            yield
-            return
-        with cast(PeftModel, self.tuned).disable_adapter():
-            yield
-
-    def take_off(self) -> None:
-        """Give the base back untouched; tokens put before the text never touched it."""
-        if not self.recipe.shares_base or METHODS[self.recipe.method].virtual_tokens:
-            return
-        adapter = cast(PeftModel, self.tuned).base_model
-        if isinstance(adapter, AdaptionPromptModel):  # it has no unload, and switched off it has put attention back
-            adapter.disable_adapter_layers()
-        else:
-            cast(BaseTuner, adapter).unload()
-
-
 class Voices:
-    """Answers as the base and as a checkpoint, with one copy of the base in memory.
+    """Answers of bases and checkpoints.
 
     Args:
         accelerator: Whom to ask before computing.
@@ -125,8 +120,7 @@ class Voices:
         self._accelerator = accelerator
         self._patience_seconds = patience_seconds
         self._one_at_a_time = threading.Lock()
-        self._loaded: _Loaded | None = None
-        self._worn: _Worn | None = None
+        self.bodies = Bodies()
 
     def answer(
         self,
@@ -138,7 +132,7 @@ class Voices:
         arms: Sequence[str] = ARMS,
         stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[GenerationChunk]:
-        """Answer a conversation, arm after arm; dropping the iterator stops the answer and frees the accelerator.
+        """Answer a conversation as the base and as a checkpoint, one after the other; see `answer_in_seats`.
 
         Args:
             recipe: How base and tuned model are loaded.
@@ -147,9 +141,33 @@ class Voices:
             settings: The same for every arm; each arm begins with the seed.
             arms: "base", "tuned", or both in the order to speak.
             stopped: Asked at every token; the answers so far are then given as finished.
+        """
+        if unknown := set(arms) - set(ARMS):
+            raise ValueError(f"unknown arms {sorted(unknown)}")
+        if TUNED in arms and checkpoint is None:
+            raise ModelError("there is no tuned model to ask", next_step="Train first, or ask the base alone.")
+        judges = BASE if BASE in arms else ""
+        seats = [Seat(arm, recipe, checkpoint if arm == TUNED else None, tuple(messages), judges) for arm in arms]
+        return self.answer_in_seats(seats, settings, together=False, stopped=stopped)
+
+    def answer_in_seats(
+        self,
+        seats: Sequence[Seat],
+        settings: GenerationSettings,
+        *,
+        together: bool = True,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[GenerationChunk]:
+        """Let every seat answer; dropping the iterator stops the answers and frees the accelerator.
+
+        Args:
+            seats: Who answers what.
+            settings: The same for every seat; each begins with the seed.
+            together: Whether all advance by a token at a time, as far as their models find room in memory together.
+            stopped: Asked at every token; the answers so far are then given as finished.
 
         Yields:
-            Chunks with the arm's whole text so far; each arm's last has `finished`.
+            Chunks with the seat's whole text so far; each seat's last has `finished`.
 
         Raises:
             ModelError: When a model cannot be loaded or the conversation does not fit it.
@@ -162,16 +180,11 @@ class Voices:
             return gone.is_set() or stopped()
 
         def speak() -> None:
-            with self._turn(recipe.model, end):
-                loaded = self._load(recipe)
-                prompt = self._encode(messages, loaded, recipe)
-                said: list[int] = []
-                for arm in arms:
-                    if arm == TUNED and recipe.outputs:
-                        judged = [*prompt, *said] if recipe.objective is Objective.REWARD else prompt
-                        self._tell(loaded, recipe, checkpoint, judged, chunks.put)
-                    else:
-                        said = self._speak(arm, loaded, recipe, checkpoint, prompt, settings, end, chunks.put)
+            with self._turn(seats[0].recipe.model, end), kept_random_state(seats[0].recipe.device):
+                said: dict[str, list[int]] = {}
+                for group in self._rounds(seats, together):
+                    self.bodies.keep_only([seat.part for seat in (group if together else seats)])
+                    said |= self._round(group, settings, said, end, chunks.put)
 
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="answer") as executor:
             work = executor.submit(speak)
@@ -198,23 +211,18 @@ class Voices:
             ModelError: When a model cannot be loaded or a conversation does not fit it.
             RunError: When the accelerator stays busy.
         """
-        with self._turn(recipe.model, stopped):
-            loaded = self._load(recipe)
+        with self._turn(recipe.model, stopped), self._speaking(recipe, checkpoint) as (base, speaker):
             context = recipe.model.context_length_tokens
-            encoded = [self._encode(messages, loaded, recipe) for messages in prompts]
+            encoded = [_encode(messages, base, recipe) for messages in prompts]
             if checkpoint and recipe.outputs:
-                return [
-                    said_of(scores, recipe, brief=True) for scores in self._judge(loaded, recipe, checkpoint, encoded)
-                ]
+                scores = head_outputs(cast(PreTrainedModel, speaker), encoded, base.tokenizer)
+                return [said_of(of_one, recipe, brief=True) for of_one in scores]
             room = context - max(map(len, encoded), default=0) - _virtual_tokens(recipe, checkpoint)
-            config = generation_config(
-                settings, loaded.base, loaded.tokenizer, max(1, min(settings.max_new_tokens, room))
-            )
-            with self._voice(TUNED if checkpoint else BASE, loaded, recipe, checkpoint) as speaker:
-                return generate_batch(
-                    speaker, encoded, loaded.tokenizer, config, seed=settings.seed, device=recipe.device, stopped=stopped,
-                    equal_lengths=bool(checkpoint) and METHODS[recipe.method].virtual_tokens,
-                )  # fmt: skip
+            config = generation_config(settings, base.model, base.tokenizer, max(1, min(settings.max_new_tokens, room)))
+            return generate_batch(
+                cast(Speaker, speaker), encoded, base.tokenizer, config, seed=settings.seed, device=recipe.device, stopped=stopped,
+                equal_lengths=bool(checkpoint) and METHODS[recipe.method].virtual_tokens,
+            )  # fmt: skip
 
     def rewards(self, recipe: Recipe, checkpoint: Path, conversations: Sequence[Sequence[Message]]) -> list[float]:
         """Return what a reward model says of conversations that end with an answer.
@@ -223,13 +231,10 @@ class Voices:
             ModelError: When a model cannot be loaded or a conversation does not fit it.
             RunError: When the accelerator stays busy.
         """
-        with self._turn(recipe.model, lambda: False):
-            loaded = self._load(recipe)
-            encoded = [
-                answered_token_ids(messages, loaded.tokenizer)[: recipe.model.context_length_tokens]
-                for messages in conversations
-            ]
-            return [scores[0] for scores in self._judge(loaded, recipe, checkpoint, encoded)]
+        with self._turn(recipe.model, lambda: False), self._speaking(recipe, checkpoint) as (base, speaker):
+            context = recipe.model.context_length_tokens
+            encoded = [answered_token_ids(messages, base.tokenizer)[:context] for messages in conversations]
+            return [scores[0] for scores in head_outputs(cast(PreTrainedModel, speaker), encoded, base.tokenizer)]
 
     def losses(
         self, recipe: Recipe, checkpoint: Path | None, rows: Sequence[Encoded], *, stopped: Callable[[], bool]
@@ -240,17 +245,30 @@ class Voices:
             ModelError: When a model cannot be loaded.
             RunError: When the accelerator stays busy.
         """
-        with self._turn(recipe.model, stopped):
-            loaded = self._load(recipe)
+        with self._turn(recipe.model, stopped), self._speaking(recipe, checkpoint) as (base, speaker):
             room = recipe.model.context_length_tokens - _virtual_tokens(recipe, checkpoint)
-            with self._voice(TUNED if checkpoint else BASE, loaded, recipe, checkpoint) as speaker:
-                model = cast(PreTrainedModel, speaker)
-                return list(mean_losses(model, rows, loaded.tokenizer, most_tokens=room, stopped=stopped))
+            model = cast(PreTrainedModel, speaker)
+            return list(mean_losses(model, rows, base.tokenizer, most_tokens=room, stopped=stopped))
+
+    def places(self, seat: Seat, answer: str, most: int = 10) -> list[Place]:
+        """Return how a seat's model expected every token of an answer to its conversation, whoever gave it.
+
+        Raises:
+            ModelError: When a model cannot be loaded, gives no words, or the conversation does not fit it.
+            RunError: When the accelerator stays busy.
+        """
+        if not seat.writes:
+            raise ModelError("this model gives no words", next_step="Choose a model that writes.")
+        with self._turn(seat.recipe.model, lambda: False), self._speaking(*seat.part) as (base, speaker):
+            prompt = _encode(seat.messages, base, seat.recipe)
+            room = seat.recipe.model.context_length_tokens - len(prompt) - _virtual_tokens(*seat.part)
+            token_ids = base.tokenizer.encode(answer, add_special_tokens=False)[: max(0, room)]
+            return places(cast(PreTrainedModel, speaker), prompt, token_ids, base.tokenizer, most=most)
 
     def release(self) -> None:
         """Give the memory back; the next answer loads again. Waits for an answer that is being made."""
         with self._one_at_a_time:
-            self._forget()
+            self.bodies.forget()
 
     @contextmanager
     def _turn(self, model: PretrainedModel, cancelled: Callable[[], bool]) -> Iterator[None]:
@@ -265,111 +283,117 @@ class Voices:
         finally:
             self._one_at_a_time.release()
 
-    def _load(self, recipe: Recipe) -> _Loaded:
-        key = (recipe.model.path, recipe.device, recipe.dtype, recipe.quantisation)
-        if self._loaded is None or self._loaded.key != key:
-            self._forget()  # first, so that there are never two bases in memory
-            tokenizer = load_tokenizer(recipe.model)
-            self._loaded = _Loaded(key, recipe.base(), tokenizer)
-        return self._loaded
-
-    def _wear(self, loaded: _Loaded, recipe: Recipe, checkpoint: Path | None) -> PreTrainedModel | PeftModel:
-        if checkpoint is None:
-            raise ModelError("there is no tuned model to ask", next_step="Train first, or ask the base alone.")
-        changed = max((file.stat().st_mtime_ns for file in checkpoint.glob("*.safetensors")), default=0)
-        worn = self._worn
-        if worn and (worn.path, worn.changed) == (checkpoint, changed):
-            return worn.tuned
-        self._worn = None
-        if worn:
-            worn.take_off()
-        tuned = load_tuned(loaded.base, checkpoint) if recipe.shares_base else recipe.tuned(checkpoint)
-        self._worn = _Worn(checkpoint, changed, recipe, tuned)
-        return tuned
-
     @contextmanager
-    def _voice(self, arm: str, loaded: _Loaded, recipe: Recipe, checkpoint: Path | None) -> Iterator[Speaker]:
-        """Yield the model that speaks for an arm; whatever goes wrong, no half-changed model is kept."""
+    def _speaking(self, recipe: Recipe, checkpoint: Path | None) -> Iterator[tuple[Base, PreTrainedModel | PeftModel]]:
+        """Yield a base and the model that speaks; whatever goes wrong, no model is kept that could be half-changed."""
         try:
-            if arm == TUNED:
-                yield cast(Speaker, self._wear(loaded, recipe, checkpoint))
-            elif arm == BASE and self._worn:
-                with self._worn.taken_off():
-                    yield cast(Speaker, loaded.base)
-            elif arm == BASE:
-                yield cast(Speaker, loaded.base)
-            else:
-                raise ValueError(f"unknown arm {arm!r}")
+            self.bodies.keep_only([(recipe, checkpoint)])
+            yield self.bodies.base(recipe), self.bodies.speaker(recipe, checkpoint)
         except BaseException:
-            self._forget()
+            self.bodies.forget()
             raise
 
-    @staticmethod
-    def _encode(messages: Sequence[Message], loaded: _Loaded, recipe: Recipe) -> list[int]:
-        context = recipe.model.context_length_tokens
-        return encode_prompt(messages, loaded.tokenizer, context, plain_text=recipe.plain_text)
+    def _rounds(self, seats: Sequence[Seat], together: bool) -> list[list[Seat]]:
+        """Return who speaks together: all, or those of one base, or each alone."""
+        if not together:
+            return [[seat] for seat in seats]
+        if self.bodies.fit_together([seat.part for seat in seats]):
+            return [list(seats)]
+        groups: dict[object, list[Seat]] = {}
+        for seat in seats:
+            groups.setdefault(base_key(seat.recipe) if seat.recipe.shares_base else seat.part, []).append(seat)
+        return list(groups.values())
 
-    def _judge(
-        self, loaded: _Loaded, recipe: Recipe, checkpoint: Path | None, encoded: Sequence[Sequence[int]]
-    ) -> list[list[float]]:
-        """Return what the tuned model's head says of each row of tokens."""
-        with self._voice(TUNED, loaded, recipe, checkpoint) as speaker:
-            return head_outputs(cast(PreTrainedModel, speaker), encoded, loaded.tokenizer)
-
-    def _tell(
-        self, loaded: _Loaded, recipe: Recipe, checkpoint: Path | None, token_ids: list[int],
+    def _round(
+        self, seats: Sequence[Seat], settings: GenerationSettings, said: dict[str, list[int]], ends: Callable[[], bool],
         emit: Callable[[GenerationChunk], None],
-    ) -> None:  # fmt: skip
-        """Tell the label of the question, or the reward of the answer that the base just gave, as the tuned arm's words."""
+    ) -> dict[str, list[int]]:  # fmt: skip
+        """Let seats answer together, those that judge after those that write; return the tokens of the answers."""
+        failed = threading.Event()
+        turnstile = Turnstile()
+        try:
+            answers = [
+                self._writer(seat, turnstile, settings, lambda: failed.is_set() or ends(), emit)
+                for seat in seats if seat.writes
+            ]  # fmt: skip
+            with ThreadPoolExecutor(max_workers=max(1, len(answers)), thread_name_prefix="pane") as executor:
+                futures = [executor.submit(_or_fail, answer, failed) for answer in answers]
+            written = [future.result() for future in futures]
+            said = said | dict(zip((seat.arm for seat in seats if seat.writes), written, strict=True))
+            for seat in seats:
+                if not seat.writes:
+                    self._tell(seat, said.get(seat.judges, []), emit)
+            return said
+        except BaseException:
+            self.bodies.forget()
+            raise
+
+    def _writer(
+        self, seat: Seat, turnstile: Turnstile, settings: GenerationSettings, ends: Callable[[], bool],
+        emit: Callable[[GenerationChunk], None],
+    ) -> Callable[[], list[int]]:  # fmt: skip
+        """Make everything ready for a seat's answer, and return what writes it."""
+        base, speaker = self.bodies.base(seat.recipe), self.bodies.speaker(*seat.part)
+        prompt = _encode(seat.messages, base, seat.recipe)
+        turn = turnstile.add(seat.recipe.device)
+
+        def write() -> list[int]:
+            with turnstile.taken(turn):
+                return _write(seat, base, speaker, prompt, turn, settings, ends, emit)
+
+        return write
+
+    def _tell(self, seat: Seat, said: Sequence[int], emit: Callable[[GenerationChunk], None]) -> None:
+        """Tell the label of the question, or the reward of an answer that was just given, as the seat's words."""
         start = monotonic()
-        scores = self._judge(loaded, recipe, checkpoint, [token_ids])[0]
+        base, speaker = self.bodies.base(seat.recipe), self.bodies.speaker(*seat.part)
+        judged = _encode(seat.messages, base, seat.recipe)
+        if seat.recipe.objective is Objective.REWARD:
+            judged = [*judged, *said]
+        scores = head_outputs(cast(PreTrainedModel, speaker), [judged], base.tokenizer)[0]
         seconds = monotonic() - start
-        emit(GenerationChunk(TUNED, said_of(scores, recipe), 0, seconds, seconds, True, "stop", True))
+        emit(GenerationChunk(seat.arm, said_of(scores, seat.recipe), 0, seconds, seconds, True, "stop", True))
 
-    def _speak(
-        self,
-        arm: str,
-        loaded: _Loaded,
-        recipe: Recipe,
-        checkpoint: Path | None,
-        prompt: list[int],
-        settings: GenerationSettings,
-        stopped: Callable[[], bool],
-        emit: Callable[[GenerationChunk], None],
-    ) -> list[int]:
-        """Answer as one arm, showing the text as it grows; return the answer's tokens."""
-        taken = _virtual_tokens(recipe, checkpoint if arm == TUNED else None)
-        room = max(1, recipe.model.context_length_tokens - len(prompt) - taken)
-        config = generation_config(settings, loaded.base, loaded.tokenizer, min(settings.max_new_tokens, room))
-        active = False
 
-        def show(text: str, tokens: int, finish_reason: str = "") -> None:
-            first = watcher.first_token - start if watcher.first_token else None
-            seconds = monotonic() - start
-            emit(GenerationChunk(arm, text, tokens, seconds, first, bool(finish_reason), finish_reason, active))
+def _or_fail(answer: Callable[[], list[int]], failed: threading.Event) -> list[int]:
+    """Write an answer; when that goes wrong, the others end too."""
+    try:
+        return answer()
+    except BaseException:
+        failed.set()
+        raise
 
-        def measure_and_show(text: str, tokens: int) -> None:
-            nonlocal active
-            own = arm == TUNED and not recipe.shares_base
-            active = own or adapter_is_active(cast(torch.nn.Module, speaker))
-            show(text, tokens)
 
-        watcher = Watcher(loaded.tokenizer, len(prompt), stopped, measure_and_show)
-        with self._voice(arm, loaded, recipe, checkpoint) as speaker:
-            start = monotonic()
-            tokens = stream(speaker, prompt, config, watcher, seed=settings.seed, device=recipe.device)
-        ends = end_token_ids(loaded.base, loaded.tokenizer)
-        ended = bool(tokens) and tokens[-1] in ends
-        finish_reason = "stop" if ended else "stopped" if watcher.was_stopped else "length"
-        show(decode(loaded.tokenizer, tokens[:-1] if ended else tokens), len(tokens), finish_reason)
-        return tokens
+def _encode(messages: Sequence[Message], base: Base, recipe: Recipe) -> list[int]:
+    context = recipe.model.context_length_tokens
+    return encode_prompt(messages, base.tokenizer, context, plain_text=recipe.plain_text)
 
-    def _forget(self) -> None:
-        self._worn = None
-        self._loaded = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+
+def _write(
+    seat: Seat, base: Base, speaker: PreTrainedModel | PeftModel, prompt: list[int], turn: Turn,
+    settings: GenerationSettings, ends: Callable[[], bool], emit: Callable[[GenerationChunk], None],
+) -> list[int]:  # fmt: skip
+    """Write one answer, showing the text as it grows; return the answer's tokens."""
+    room = max(1, seat.recipe.model.context_length_tokens - len(prompt) - _virtual_tokens(*seat.part))
+    config = generation_config(settings, base.model, base.tokenizer, min(settings.max_new_tokens, room))
+    is_own = seat.checkpoint is not None and not seat.recipe.shares_base
+    active = False
+
+    def show(text: str, tokens: int, finish_reason: str = "") -> None:
+        ended = bool(finish_reason)
+        emit(GenerationChunk(seat.arm, text, tokens, turn.seconds, watcher.first_token, ended, finish_reason, active))
+
+    def measure_and_show(text: str, tokens: int) -> None:
+        nonlocal active
+        active = is_own or adapter_is_active(cast(torch.nn.Module, speaker))
+        show(text, tokens)
+
+    watcher = Watcher(base.tokenizer, len(prompt), ends, measure_and_show, turn)
+    tokens = stream(cast(Speaker, speaker), prompt, config, watcher, seed=settings.seed, device=seat.recipe.device)
+    ended = bool(tokens) and tokens[-1] in end_token_ids(base.model, base.tokenizer)
+    finish_reason = "stop" if ended else "stopped" if watcher.was_stopped else "length"
+    show(decode(base.tokenizer, tokens[:-1] if ended else tokens), len(tokens), finish_reason)
+    return tokens
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def test_the_adapter_is_measured_off_for_the_base_and_on_for_the_tuned(voices, t
 
 def test_an_adapter_that_is_switched_off_behind_our_back_is_not_called_active(voices, tiny, checkpoint):
     list(voices.answer(Recipe(tiny), checkpoint, QUESTION, GREEDY))
-    voices._worn.tuned.base_model.disable_adapter_layers()
+    next(iter(voices.bodies._adapters.values())).base_model.disable_adapter_layers()
     assert not last(voices.answer(Recipe(tiny), checkpoint, QUESTION, GREEDY, arms=("tuned",)))["tuned"].adapter_active
 
 
@@ -97,7 +97,7 @@ def test_an_answer_ends_at_its_length_or_at_the_context(voices, tiny):
 
 def test_an_answer_ends_at_any_end_token_of_the_model(voices, tiny):
     list(voices.answer(Recipe(tiny), None, QUESTION, GREEDY, arms=("base",)))
-    voices._loaded.base.generation_config.eos_token_id = list(range(5, 400))
+    voices.bodies.base(Recipe(tiny)).model.generation_config.eos_token_id = list(range(5, 400))
     answer = last(voices.answer(Recipe(tiny), None, QUESTION, GREEDY, arms=("base",)))["base"]
     assert (answer.tokens, answer.finish_reason, answer.text) == (1, "stop", "")
 
@@ -147,7 +147,7 @@ def test_a_listener_that_sleeps_does_not_keep_the_accelerator(voices, accelerato
 
 def test_an_error_inside_generation_reaches_the_listener_and_the_next_answer_is_right(voices, tiny, checkpoint):
     list(voices.answer(Recipe(tiny), checkpoint, QUESTION, GREEDY))
-    layer = voices._loaded.base.model.layers[0]
+    layer = voices.bodies.base(Recipe(tiny)).model.model.layers[0]
     hook = layer.register_forward_hook(lambda *_: (_ for _ in ()).throw(RuntimeError("cosmic ray")))
     with pytest.raises(RuntimeError, match="cosmic ray"):
         list(voices.answer(Recipe(tiny), checkpoint, QUESTION, GREEDY))
@@ -182,10 +182,10 @@ def test_a_tuned_arm_needs_a_checkpoint(voices, tiny):
 
 def test_one_base_is_kept_and_checkpoints_are_changed_on_it(voices, tiny, checkpoint, other_checkpoint):
     first = last(voices.answer(Recipe(tiny), checkpoint, QUESTION, GREEDY))
-    base = voices._loaded.base
+    base = voices.bodies.base(Recipe(tiny)).model
     second = last(voices.answer(Recipe(tiny), other_checkpoint, QUESTION, GREEDY))
     again = last(voices.answer(Recipe(tiny), checkpoint, QUESTION, GREEDY))
-    assert voices._loaded.base is base
+    assert voices.bodies.base(Recipe(tiny)).model is base
     assert first["tuned"].text == again["tuned"].text != second["tuned"].text
     assert first["base"].text == second["base"].text == again["base"].text
 
@@ -206,7 +206,7 @@ def test_an_empty_batch_has_no_answers(voices, tiny):
 def test_release_drops_the_model_and_the_next_answer_loads_it_again(voices, tiny, checkpoint):
     before = last(voices.answer(Recipe(tiny), checkpoint, QUESTION, GREEDY))
     voices.release()
-    assert voices._loaded is None
+    assert voices.bodies.held() == ()
     assert last(voices.answer(Recipe(tiny), checkpoint, QUESTION, GREEDY))["tuned"].text == before["tuned"].text
 
 

@@ -86,6 +86,7 @@ models/
   turnstile.py        answers written at the same time, a token each
   next_tokens.py      what a model expected at every place of an answer
   decoding.py         prompt to tokens, tokens to text, when to stop
+  fresh_base.py       the base as transformers alone answers with it
   generation.py       models side by side, streamed
   warm_up.py          the heavy libraries, imported in the background
 training/
@@ -150,6 +151,7 @@ results/
   workbench.py        what can be set before measuring, one row each
   benefits.py         what each way costs a request, and what training brought, as measured
   listening.py        the room of a workspace in which models are heard
+  seating.py          who can answer beside whom, and what each is asked
   run_comparison.py   what differs between runs, and their figures
   watching.py         the room of a workspace in which runs are watched
   inquiry.py          what is asked about: rows, a model, a metric, prompts

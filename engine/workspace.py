@@ -83,6 +83,7 @@ from engine.results.measurements import AnsweredRow, MeasuredArm, MeasureProgres
 from engine.results.papers import Papers
 from engine.results.prompts import PromptSettings
 from engine.results.run_comparison import Difference, RunComparison
+from engine.results.seating import Asked, Chair, Seating, SelfTest
 from engine.results.series_table import SeriesTable
 from engine.results.shootout import Score, ScoredBy, SeriesRow, Standing
 from engine.results.trials import SeriesProgress, Trials
@@ -115,15 +116,16 @@ if TYPE_CHECKING:
     from engine.training.probe import ProbeResult
 
 __all__ = [
-    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "FEATURES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS", "Advice",
-    "AnswerDifference", "AnsweredRow", "Answers", "ArmScore", "Benefit", "Block", "Cancelled", "Change", "Check", "Choice", "ColumnFacts",
-    "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "Feature", "FeatureDifference", "Features", "Finding",
-    "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook",
-    "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries",
-    "Preview", "Problem", "Progress", "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "RunBytes",
-    "RunComparison", "Score", "ScoredBy", "SeriesDelta", "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side",
-    "Split", "Stage", "Standing", "Step", "Target", "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict",
-    "Workspace", "Xray", "answers_known", "benefits", "checked_answers", "compare_answers", "costs", "derivations_of", "features_of", "first_guess",
+    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "FEATURES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS",
+    "Advice", "AnswerDifference", "AnsweredRow", "Answers", "ArmScore", "Asked", "Benefit", "Block", "Cancelled", "Chair", "Change",
+    "Check", "Choice", "ColumnFacts", "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse",
+    "EndQuestion", "Example", "Feature", "FeatureDifference", "Features", "Finding", "Fit", "Found", "GenerationSettings",
+    "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook", "Listening", "Meaning", "Means",
+    "MeasureProgress", "MeasuredArm", "Method", "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Preview",
+    "Problem", "Progress", "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Score",
+    "ScoredBy", "SelfTest", "SeriesDelta", "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side", "Split", "Stage",
+    "Standing", "Step", "Target", "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict", "Workspace", "Xray",
+    "answers_known", "benefits", "checked_answers", "compare_answers", "costs", "derivations_of", "features_of", "first_guess",
     "idle_settings", "meaning_of", "method_of", "moving_parts", "stages_of_plan", "target_of",
 ]  # fmt: skip
 
@@ -141,6 +143,7 @@ class Workspace:
         keeping: The order, the names and the room of runs.
         watching: What a page that watches runs asks for.
         trials: Many runs at once: sweeps and shoot-outs.
+        seating: Who answers beside whom.
         rebuilt: A sentence when runs had to be read back from their folders, into a damaged database; empty otherwise.
     """
 
@@ -167,6 +170,7 @@ class Workspace:
         self.advice = AdviceRoom(
             self._catalog, self.data, self._planner, self._store, directory, self.listening, self._loaded_tokenizer
         )
+        self.seating = Seating(self._store, self._catalog, self.advice, self.listening, self._loaded_tokenizer)
         self.trials = Trials(
             self._planner, self._store, self.watching, self.advice, self.start, self._libraries, self._loaded_tokenizer
         )

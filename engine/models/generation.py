@@ -180,7 +180,7 @@ class Voices:
             return gone.is_set() or stopped()
 
         def speak() -> None:
-            with self._turn(seats[0].recipe.model, end), kept_random_state(seats[0].recipe.device):
+            with self.turn(seats[0].recipe.model, end), kept_random_state(seats[0].recipe.device):
                 said: dict[str, list[int]] = {}
                 for group in self._rounds(seats, together):
                     self.bodies.keep_only([seat.part for seat in (group if together else seats)])
@@ -211,7 +211,7 @@ class Voices:
             ModelError: When a model cannot be loaded or a conversation does not fit it.
             RunError: When the accelerator stays busy.
         """
-        with self._turn(recipe.model, stopped), self._speaking(recipe, checkpoint) as (base, speaker):
+        with self.turn(recipe.model, stopped), self._speaking(recipe, checkpoint) as (base, speaker):
             context = recipe.model.context_length_tokens
             encoded = [_encode(messages, base, recipe) for messages in prompts]
             if checkpoint and recipe.outputs:
@@ -231,7 +231,7 @@ class Voices:
             ModelError: When a model cannot be loaded or a conversation does not fit it.
             RunError: When the accelerator stays busy.
         """
-        with self._turn(recipe.model, lambda: False), self._speaking(recipe, checkpoint) as (base, speaker):
+        with self.turn(recipe.model, lambda: False), self._speaking(recipe, checkpoint) as (base, speaker):
             context = recipe.model.context_length_tokens
             encoded = [answered_token_ids(messages, base.tokenizer)[:context] for messages in conversations]
             return [scores[0] for scores in head_outputs(cast(PreTrainedModel, speaker), encoded, base.tokenizer)]
@@ -245,7 +245,7 @@ class Voices:
             ModelError: When a model cannot be loaded.
             RunError: When the accelerator stays busy.
         """
-        with self._turn(recipe.model, stopped), self._speaking(recipe, checkpoint) as (base, speaker):
+        with self.turn(recipe.model, stopped), self._speaking(recipe, checkpoint) as (base, speaker):
             room = recipe.model.context_length_tokens - _virtual_tokens(recipe, checkpoint)
             model = cast(PreTrainedModel, speaker)
             return list(mean_losses(model, rows, base.tokenizer, most_tokens=room, stopped=stopped))
@@ -259,7 +259,7 @@ class Voices:
         """
         if not seat.writes:
             raise ModelError("this model gives no words", next_step="Choose a model that writes.")
-        with self._turn(seat.recipe.model, lambda: False), self._speaking(*seat.part) as (base, speaker):
+        with self.turn(seat.recipe.model, lambda: False), self._speaking(*seat.part) as (base, speaker):
             prompt = _encode(seat.messages, base, seat.recipe)
             room = seat.recipe.model.context_length_tokens - len(prompt) - _virtual_tokens(*seat.part)
             token_ids = base.tokenizer.encode(answer, add_special_tokens=False)[: max(0, room)]
@@ -271,7 +271,7 @@ class Voices:
             self.bodies.forget()
 
     @contextmanager
-    def _turn(self, model: PretrainedModel, cancelled: Callable[[], bool]) -> Iterator[None]:
+    def turn(self, model: PretrainedModel, cancelled: Callable[[], bool]) -> Iterator[None]:
         """Be the only one who speaks here, and the only one who computes in the workspace."""
         if not self._one_at_a_time.acquire(timeout=self._patience_seconds):
             raise RunError("another answer is being written", next_step="Wait for it, or stop it, and ask again.")

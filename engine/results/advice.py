@@ -28,7 +28,7 @@ from engine.results.hosted_providers import PROVIDERS, Provider
 from engine.results.inquiry import Found, Inquiry
 from engine.results.listening import Listening
 from engine.results.measurements import MeasuredArm, Measurements, MeasureProgress, arm_key, evidence_of, held_out_key
-from engine.results.prompts import suggested_settings, used_by
+from engine.results.prompts import Shelf, suggested_settings, used_by
 from engine.results.workbench import workbench_choices, workbench_rows
 from engine.training.planner import Planner
 from engine.training.store import Store
@@ -362,24 +362,35 @@ class AdviceRoom:
     def _task(self, found: Found, rows: int) -> Task:
         from engine.results.answer_metrics import checked_metric
         from engine.results.measuring import Task
-        from engine.results.shelf import make_shelf
 
-        documents = self._library.dataset(found.prompts.documents) if found.prompts.documents else None
-        if documents is not None and not documents.is_plain_text:
-            raise DataError(
-                "these are no documents", where=documents.name, expected="plain text or Markdown",
-                next_step="Drop texts; rows of questions and answers are searched anyway when they are the training rows.",
-            )  # fmt: skip
         return Task(
             found.dataset, found.held_out, max(1, rows), checked_metric(found.metric, found.dataset, found.inquiry.pattern),
-            found.inquiry.pattern, found.labels, found.prompts, make_shelf(found.dataset, found.held_out, documents),
+            found.inquiry.pattern, found.labels, found.prompts, self.shelf(found, found.prompts.documents),
         )  # fmt: skip
+
+    def shelf(self, found: Found, documents: str | None) -> Shelf:
+        """Return what may be put into prompts for these rows; nothing held out is on it.
+
+        Args:
+            found: What is asked about.
+            documents: The fingerprint of texts to search instead of the training rows.
+
+        Raises:
+            DataError: When these are no texts.
+        """
+        from engine.results.shelf import make_shelf
+
+        texts = self._library.dataset(documents) if documents else None
+        if texts is not None and not texts.is_plain_text:
+            raise DataError(
+                "these are no documents", where=texts.name, expected="plain text or Markdown",
+                next_step="Drop texts; rows of questions and answers are searched anyway when they are the training rows.",
+            )  # fmt: skip
+        return make_shelf(found.dataset, found.held_out, texts)
 
     def alike(self, found: Found, question: str, count: int) -> list[Passage]:
         """Return the training rows most like a question, as few-shot prompting would choose them; none is held out."""
-        from engine.results.shelf import make_shelf
-
-        return make_shelf(found.dataset, found.held_out).examples.find(question, count)
+        return self.shelf(found, None).examples.find(question, count)
 
     @staticmethod
     def providers() -> tuple[Provider, ...]:

@@ -17,7 +17,7 @@ from engine.models.warm_up import WarmUp
 from engine.training.store import Store
 
 if TYPE_CHECKING:
-    from engine.models.generation import GenerationChunk, Voices
+    from engine.models.generation import GenerationChunk, Held, Voices
 
 
 class Listening:
@@ -44,6 +44,10 @@ class Listening:
         """Give the memory back that models take, if any was asked."""
         if "voices" in self.__dict__:
             self.voices.release()
+
+    def held(self) -> tuple[Held, ...]:
+        """Which models are in memory, and what each takes; nothing is loaded for it."""
+        return self.voices.bodies.held() if "voices" in self.__dict__ else ()
 
     def chat(
         self,

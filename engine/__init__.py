@@ -142,6 +142,7 @@ results/
   hosted_writing.py   rows into a provider's files, checked one by one
   answer_metrics.py   how good an answer is: a table of metrics
   intervals.py        how sure a mean over held-out rows is
+  paired.py           whether two ways to answer the same rows differ: paired tests
   retrieval.py        passages found by their words, never a held-out one
   answer_features.py  the form of an answer, and in what two differ
   shelf.py            what may be put into prompts
@@ -151,6 +152,13 @@ results/
   workbench.py        what can be set before measuring, one row each
   benefits.py         what each way costs a request, and what training brought, as measured
   listening.py        the room of a workspace in which models are heard
+  append_log.py       a file of JSON Lines that only grows, whatever kills its writer
+  source_tags.py      short columns of a dataset's file, to slice results by
+  pattern_search.py   a person's regular expression, searched within a limit of time
+  battery.py          many prompts put to several arms, in a folder of its own
+  battery_reading.py  answers of a battery in pages, arm against arm, counted
+  battery_answering.py a battery while it is answered, batch by batch
+  batteries.py        the room of a workspace for batteries
   seating.py          who can answer beside whom, and what each is asked
   run_comparison.py   what differs between runs, and their figures
   watching.py         the room of a workspace in which runs are watched

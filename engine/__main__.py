@@ -10,23 +10,20 @@ import argparse
 import json
 import math
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from engine.errors import DataError, PlanError, TuningError, UsageError
+from engine.errors import PlanError, TuningError, UsageError
 from engine.training.plan import read_plan
 from engine.types import Run, Technique, Value
-from engine.workspace import GenerationSettings, Inquiry, PlanChoices, Workspace, checked_answers
+from engine.verbs import add_advise, add_chat, advise, chat, fingerprint_of, length, signals_call
+from engine.workspace import PlanChoices, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from engine.data.statistics import DatasetStatistics
 
 
@@ -103,7 +100,7 @@ def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
     settings, files, mistakes = _settings(arguments.set), [], []
     for file in filter(None, (arguments.data, arguments.held_out)):
         try:
-            files.append(_fingerprint(workspace, file))
+            files.append(fingerprint_of(workspace, file))
         except TuningError as mistake:
             mistakes.append(mistake)
     if mistakes:
@@ -122,20 +119,6 @@ def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
     return answer
 
 
-def _fingerprint(workspace: Workspace, file: str) -> str:
-    inspection = workspace.data.inspect(Path(file))
-    if inspection.dataset is None:
-        raise DataError(inspection.message.removeprefix(f"{Path(file).name}: "), where=str(file))
-    return inspection.dataset.fingerprint
-
-
-def _length(text: str) -> int:
-    length = int(text)
-    if length < 1:
-        raise ValueError("a length is at least 1")
-    return length
-
-
 def _settings(pairs: Sequence[str]) -> dict[str, Value]:
     settings: dict[str, Value] = {}
     for pair in pairs:
@@ -148,55 +131,17 @@ def _settings(pairs: Sequence[str]) -> dict[str, Value]:
     return settings
 
 
-def advise(workspace: Workspace, arguments: argparse.Namespace) -> object:
-    """Say whether to fine-tune at all, and measure the lighter means first when asked to."""
-    room, answers = workspace.advice, checked_answers(_json_of(Path(arguments.answers)))
-    found = None
-    if arguments.data:
-        held_out = _fingerprint(workspace, arguments.held_out) if arguments.held_out else None
-        found = room.found(Inquiry(_fingerprint(workspace, arguments.data), arguments.model, held_out))
-    if arguments.measure:
-        if found is None:
-            raise UsageError("there is nothing to measure on", next_step="Add --data with a file of your rows.")
-        arms = room.possible_arms(found)
-        rows, stopped = arguments.rows or room.suggested_rows(found, arms), threading.Event()
-        with _signals_call(stopped.set):
-            for progress in room.measure(found, arms, rows, stopped.is_set):
-                print(f"{progress.arm}: {progress.done} of {progress.total}", file=sys.stderr)
-    advice = room.advise(answers, arguments.model, found)
-    check = room.check(answers, arguments.model, found) if found else None
-    shown = ("arm", "score", "metric", "rows", "seconds", "prompt_tokens", "latency_seconds", "run", "title", "found")
-    scores = room.evidence(found) if found else ()
-    arms_json = [
-        {name: getattr(score, name) for name in shown} | {"interval": [score.low, score.high]} for score in scores
-    ]
-    return {
-        "verdict": advice.means.value, "technique": advice.technique, "reasons": list(advice.reasons), "rule": advice.rule,
-        "source": advice.source, "would_change": list(advice.would_change), "hosted": advice.hosted,
-        "check": asdict(check) if check else None, "evidence": {"arms": arms_json},
-    }  # fmt: skip
-
-
-def _json_of(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(
-            "the answers cannot be read", where=str(path), found=str(error)[:200], expected="a JSON object; {} is enough"
-        ) from error  # fmt: skip
-
-
 def train(workspace: Workspace, arguments: argparse.Namespace) -> object:
     """Run a plan here and now; a signal stops it as the Stop button does."""
     made = read_plan(Path(arguments.plan))
-    with _signals_call(workspace.stop_own_runs):
+    with signals_call(workspace.stop_own_runs):
         run = workspace.train(made)
     return _ended(workspace, run)
 
 
 def resume(workspace: Workspace, arguments: argparse.Namespace) -> object:
     """Go on with a run here and now, from its newest checkpoint that can be trusted."""
-    with _signals_call(workspace.stop_own_runs):
+    with signals_call(workspace.stop_own_runs):
         run = workspace.resume_here(arguments.run, arguments.checkpoint)
     return _ended(workspace, run)
 
@@ -206,16 +151,6 @@ def _ended(workspace: Workspace, run: Run) -> object:
     if run.status == "failed":
         raise Rejected(answer)
     return answer
-
-
-@contextmanager
-def _signals_call(stop: Callable[[], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def runs(workspace: Workspace, arguments: argparse.Namespace) -> object:
@@ -252,19 +187,6 @@ def events(workspace: Workspace, arguments: argparse.Namespace) -> object:
     return [event.to_json() for event in workspace.events(arguments.run, after=arguments.after)]
 
 
-def chat(workspace: Workspace, arguments: argparse.Namespace) -> object:
-    """Let base and tuned model answer one prompt."""
-    settings = GenerationSettings(
-        temperature=arguments.temperature, max_new_tokens=arguments.max_new_tokens, seed=arguments.seed
-    )
-    system = [{"role": "system", "content": arguments.system}] if arguments.system else []
-    messages = [*system, {"role": "user", "content": arguments.prompt}]
-    answers: dict[str, object] = {}
-    for chunk in workspace.listening.chat(arguments.run, messages, settings, checkpoint=arguments.checkpoint):
-        answers[chunk.arm] = {"text": chunk.text, "tokens": chunk.tokens, "seconds": chunk.seconds}
-    return answers
-
-
 def _add_nothing(parser: argparse.ArgumentParser) -> None:
     """The verb takes no arguments of its own."""
 
@@ -272,7 +194,7 @@ def _add_nothing(parser: argparse.ArgumentParser) -> None:
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file")
     parser.add_argument("--model", default="starter")
-    parser.add_argument("--max-length", type=_length)
+    parser.add_argument("--max-length", type=length)
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
@@ -281,15 +203,6 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out")
-
-
-def _add_advise(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("answers")
-    for name in ("--data", "--held-out"):
-        parser.add_argument(name)
-    parser.add_argument("--model", default="starter")
-    parser.add_argument("--measure", action="store_true")
-    parser.add_argument("--rows", type=_length)
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
@@ -310,16 +223,6 @@ def _add_events(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--after", type=int, default=0)
 
 
-def _add_chat(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run")
-    parser.add_argument("--checkpoint", type=int)
-    parser.add_argument("--system", default="")
-    parser.add_argument("--prompt", required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--temperature", type=float, default=0.0)
-    parser.add_argument("--max-new-tokens", type=int, default=256)
-
-
 Verb = Callable[[Workspace, argparse.Namespace], object]
 
 VERBS: Mapping[str, tuple[Verb, Callable[[argparse.ArgumentParser], None]]] = {
@@ -328,7 +231,7 @@ VERBS: Mapping[str, tuple[Verb, Callable[[argparse.ArgumentParser], None]]] = {
     "models": (models, _add_nothing),
     "examples": (examples, _add_nothing),
     "inspect": (inspect, _add_inspect),
-    "advise": (advise, _add_advise),
+    "advise": (advise, add_advise),
     "plan": (plan, _add_plan),
     "train": (train, _add_train),
     "runs": (runs, _add_nothing),
@@ -337,7 +240,7 @@ VERBS: Mapping[str, tuple[Verb, Callable[[argparse.ArgumentParser], None]]] = {
     "pause": (pause, _add_run),
     "delete": (delete, _add_run),
     "events": (events, _add_events),
-    "chat": (chat, _add_chat),
+    "chat": (chat, add_chat),
 }
 """Each verb: what it does, and the arguments it takes."""
 

@@ -34,6 +34,7 @@ FLOORS = (
     "training",
     "results",
     "workspace",
+    "verbs",
     "__main__",
 )
 TABS_MAY_IMPORT = ("engine.workspace", "engine.types", "engine.errors", "engine.events")

@@ -1,0 +1,119 @@
+"""Verbs of the command line in which models answer: advise, chat. The others, and the line itself, stand in `__main__.py`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from engine.errors import DataError, UsageError
+from engine.workspace import GenerationSettings, Inquiry, Workspace, checked_answers
+
+
+def fingerprint_of(workspace: Workspace, file: str) -> str:
+    """Read a file and return the fingerprint of its rows.
+
+    Raises:
+        DataError: When its rows cannot be used.
+    """
+    inspection = workspace.data.inspect(Path(file))
+    if inspection.dataset is None:
+        raise DataError(inspection.message.removeprefix(f"{Path(file).name}: "), where=str(file))
+    return inspection.dataset.fingerprint
+
+
+def length(text: str) -> int:
+    """Read a number of tokens or rows, as argparse wants it."""
+    length = int(text)
+    if length < 1:
+        raise ValueError("a length is at least 1")
+    return length
+
+
+@contextmanager
+def signals_call(stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM call this instead of ending the process."""
+    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def advise(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Say whether to fine-tune at all, and measure the lighter means first when asked to."""
+    room, answers = workspace.advice, checked_answers(_json_of(Path(arguments.answers)))
+    found = None
+    if arguments.data:
+        held_out = fingerprint_of(workspace, arguments.held_out) if arguments.held_out else None
+        found = room.found(Inquiry(fingerprint_of(workspace, arguments.data), arguments.model, held_out))
+    if arguments.measure:
+        if found is None:
+            raise UsageError("there is nothing to measure on", next_step="Add --data with a file of your rows.")
+        arms = room.possible_arms(found)
+        rows, stopped = arguments.rows or room.suggested_rows(found, arms), threading.Event()
+        with signals_call(stopped.set):
+            for progress in room.measure(found, arms, rows, stopped.is_set):
+                print(f"{progress.arm}: {progress.done} of {progress.total}", file=sys.stderr)
+    advice = room.advise(answers, arguments.model, found)
+    check = room.check(answers, arguments.model, found) if found else None
+    shown = ("arm", "score", "metric", "rows", "seconds", "prompt_tokens", "latency_seconds", "run", "title", "found")
+    scores = room.evidence(found) if found else ()
+    arms_json = [
+        {name: getattr(score, name) for name in shown} | {"interval": [score.low, score.high]} for score in scores
+    ]
+    return {
+        "verdict": advice.means.value, "technique": advice.technique, "reasons": list(advice.reasons), "rule": advice.rule,
+        "source": advice.source, "would_change": list(advice.would_change), "hosted": advice.hosted,
+        "check": asdict(check) if check else None, "evidence": {"arms": arms_json},
+    }  # fmt: skip
+
+
+def _json_of(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(
+            "the answers cannot be read", where=str(path), found=str(error)[:200], expected="a JSON object; {} is enough"
+        ) from error  # fmt: skip
+
+
+def add_advise(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments `advise` takes."""
+    parser.add_argument("answers")
+    for name in ("--data", "--held-out"):
+        parser.add_argument(name)
+    parser.add_argument("--model", default="starter")
+    parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--rows", type=length)
+
+
+def chat(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Let base and tuned model answer one prompt."""
+    settings = GenerationSettings(
+        temperature=arguments.temperature, max_new_tokens=arguments.max_new_tokens, seed=arguments.seed
+    )
+    system = [{"role": "system", "content": arguments.system}] if arguments.system else []
+    messages = [*system, {"role": "user", "content": arguments.prompt}]
+    answers: dict[str, object] = {}
+    for chunk in workspace.listening.chat(arguments.run, messages, settings, checkpoint=arguments.checkpoint):
+        answers[chunk.arm] = {"text": chunk.text, "tokens": chunk.tokens, "seconds": chunk.seconds}
+    return answers
+
+
+def add_chat(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments `chat` takes."""
+    parser.add_argument("run")
+    parser.add_argument("--checkpoint", type=int)
+    parser.add_argument("--system", default="")
+    parser.add_argument("--prompt", required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--temperature", type=float, default=0.0)
+    parser.add_argument("--max-new-tokens", type=int, default=256)

@@ -8,6 +8,7 @@ A workspace is a folder that holds everything a person makes:
     data/<fingerprint>/  datasets that were read, as clean Parquet
     models/<name>/       models that were downloaded
     exports/             files written for others
+    batteries/<id>/      prompts put to several arms, and their answers
     measurements/        answers of base, prompts and tuned models to held-out rows
     runs/<id>/           plan.json, checkpoints/
     temporary/           what the window needs for a moment (dropped files)
@@ -63,18 +64,11 @@ from engine.models.hardware import Hardware, host_hardware
 from engine.models.warm_up import WarmUp
 from engine.processes import this_process
 from engine.results.advice import AdviceRoom
-from engine.results.answer_features import (
-    FEATURES,
-    AnswerDifference,
-    Feature,
-    FeatureDifference,
-    Features,
-    Piece,
-    PieceKind,
-    features_of,
-)
-from engine.results.answer_features import compare as compare_answers
+from engine.results.answer_features import FEATURES, AnswerDifference, Features, Piece, PieceKind, compare_answers
 from engine.results.answer_metrics import ANSWER_METRIC_TITLES
+from engine.results.batteries import Batteries
+from engine.results.battery import Battery, BatteryArm, BatteryPrompt, PromptSet
+from engine.results.battery_reading import AnswerOrder, BatteryPage, BatteryRow, BatteryView, Contest, Outcome
 from engine.results.benefits import Benefit, Cost, benefits, costs
 from engine.results.hosted import HostedExport
 from engine.results.inquiry import Found, Inquiry, answers_known
@@ -116,17 +110,18 @@ if TYPE_CHECKING:
     from engine.training.probe import ProbeResult
 
 __all__ = [
-    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "FEATURES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS",
-    "Advice", "AnswerDifference", "AnsweredRow", "Answers", "ArmScore", "Asked", "Benefit", "Block", "Cancelled", "Chair", "Change",
-    "Check", "Choice", "ColumnFacts", "ComparedTechnique", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse",
-    "EndQuestion", "Example", "Feature", "FeatureDifference", "Features", "Finding", "Fit", "Found", "GenerationSettings",
-    "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook", "Listening", "Meaning", "Means",
-    "MeasureProgress", "MeasuredArm", "Method", "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Preview",
-    "Problem", "Progress", "PromptSettings", "Question", "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Score",
-    "ScoredBy", "SelfTest", "SeriesDelta", "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side", "Split", "Stage",
-    "Standing", "Step", "Target", "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict", "Workspace", "Xray",
-    "answers_known", "benefits", "checked_answers", "compare_answers", "costs", "derivations_of", "features_of", "first_guess",
-    "idle_settings", "meaning_of", "method_of", "moving_parts", "stages_of_plan", "target_of",
+    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "FEATURES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS", "Advice",
+    "AnswerDifference", "AnswerOrder", "AnsweredRow", "Answers", "ArmScore", "Asked", "Battery", "BatteryArm", "BatteryPage", "BatteryPrompt",
+    "BatteryRow", "BatteryView", "Benefit", "Block", "Cancelled", "Chair", "Change", "Check", "Choice", "ColumnFacts",
+    "ComparedTechnique", "Contest", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example",
+    "Features", "Finding", "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect",
+    "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Outcome",
+    "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Preview", "Problem", "Progress", "PromptSet", "PromptSettings",
+    "Question", "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Score", "ScoredBy", "SelfTest",
+    "SeriesDelta", "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target",
+    "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict", "Workspace", "Xray", "answers_known", "benefits",
+    "checked_answers", "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of",
+    "moving_parts", "stages_of_plan", "target_of",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -139,6 +134,7 @@ class Workspace:
         data: The datasets, the room with a name of its own.
         listening: What base and tuned models answer.
         advice: Whether to fine-tune at all, measured.
+        batteries: Many prompts put to several arms, kept and read; and votes on them.
         papers: What a run was, as a card or a script.
         keeping: The order, the names and the room of runs.
         watching: What a page that watches runs asks for.
@@ -167,6 +163,7 @@ class Workspace:
         self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
         self._lock = threading.Lock()
         self.listening = Listening(self._store, self._accelerator, self._libraries)
+        self.batteries = Batteries(self._catalog, self.data, self._store, directory, self.listening)
         self.advice = AdviceRoom(
             self._catalog, self.data, self._planner, self._store, directory, self.listening, self._loaded_tokenizer
         )

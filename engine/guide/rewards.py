@@ -68,7 +68,7 @@ class RewardFunction:
 
 def pattern_mistake(pattern: str) -> str | None:
     """Return why this is no usable pattern, in one clause, or None when it is one."""
-    read = _read_pattern(pattern)
+    read = read_pattern(pattern)
     return read if isinstance(read, str) else None
 
 
@@ -101,7 +101,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _matches_pattern(text: str, _answer: str | None, settings: RewardSettings) -> float:
-    pattern = _read_pattern(settings.pattern)
+    pattern = read_pattern(settings.pattern)
     if isinstance(pattern, str) or len(text) > MOST_SEARCHED_CHARACTERS:
         return 0.0
     try:
@@ -125,8 +125,8 @@ def _core(text: str) -> str:
 
 
 @lru_cache(maxsize=32)
-def _read_pattern(pattern: str) -> regex.Pattern[str] | str:
-    """Return the pattern ready to search with, or what is wrong with it."""
+def read_pattern(pattern: str) -> regex.Pattern[str] | str:
+    """Return a pattern ready to search with, or what is wrong with it, in one clause; a search still needs a timeout."""
     if not pattern.strip():
         return "it is empty"
     if len(pattern) > MOST_PATTERN_CHARACTERS:

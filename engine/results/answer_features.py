@@ -229,7 +229,7 @@ class AnswerDifference:
         return self.similarity >= CLOSE_ENOUGH
 
 
-def compare(one: str, other: str) -> AnswerDifference:
+def compare_answers(one: str, other: str) -> AnswerDifference:
     """Return in what two answers differ; of long ones, the first 2,000 words are compared word by word.
 
     Source: Ratcliff and Metzener 1988, as `difflib.SequenceMatcher.ratio` on words.

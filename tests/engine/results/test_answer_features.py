@@ -6,7 +6,15 @@ from dataclasses import asdict, fields
 
 import pytest
 
-from engine.results.answer_features import FEATURES, REFUSALS, STOP_WORDS, Features, PieceKind, compare, features_of
+from engine.results.answer_features import (
+    FEATURES,
+    REFUSALS,
+    STOP_WORDS,
+    Features,
+    PieceKind,
+    compare_answers,
+    features_of,
+)
 
 SENTENCES = {
     "English": "We open at half past seven every morning, and the tea is fresh.",
@@ -82,7 +90,7 @@ def test_prose_is_no_code() -> None:
 
 
 def test_close_answers_are_compared_word_by_word() -> None:
-    found = compare("We open at seven every day.", "We open at eight every day.")
+    found = compare_answers("We open at seven every day.", "We open at eight every day.")
     assert [(piece.kind, piece.text) for piece in found.pieces] == [
         (PieceKind.BOTH, "We open at"), (PieceKind.FIRST, "seven"), (PieceKind.SECOND, "eight"), (PieceKind.BOTH, "every day."),
     ]  # fmt: skip
@@ -90,21 +98,21 @@ def test_close_answers_are_compared_word_by_word() -> None:
 
 
 def test_far_answers_are_compared_by_form() -> None:
-    found = compare("I do not know that", '{"opens": "7.30"}')
+    found = compare_answers("I do not know that", '{"opens": "7.30"}')
     assert not found.pieces and found.similarity < 0.4
     assert {"is_json", "begins", "words"} <= {difference.feature.key for difference in found.features}
 
 
 def test_the_pieces_of_one_side_are_that_answer() -> None:
     one, other = "Tea costs two coins, cake three.", "Tea costs four coins and cake three."
-    pieces = compare(one, other).pieces
+    pieces = compare_answers(one, other).pieces
     assert " ".join(piece.text for piece in pieces if piece.kind is not PieceKind.SECOND) == one
     assert " ".join(piece.text for piece in pieces if piece.kind is not PieceKind.FIRST) == other
 
 
 def test_spaces_make_no_difference() -> None:
-    assert compare("We open\nat seven", "We  open at seven").same
+    assert compare_answers("We open\nat seven", "We  open at seven").same
 
 
 def test_two_empty_answers_are_the_same() -> None:
-    assert compare("", " ").same and compare("", "tea").similarity == 0
+    assert compare_answers("", " ").same and compare_answers("", "tea").similarity == 0

@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test setup lint starter examples corpus compat effects gpu-check faults soak
+.PHONY: app test setup lint starter examples general corpus compat effects gpu-check faults soak
 .DEFAULT_GOAL := app
 
 $(VENV)/installed: pyproject.toml
@@ -32,6 +32,9 @@ starter: setup  ## build the starter model again from its seed (up to an hour on
 
 examples: setup  ## write the bundled datasets again
 	$(BIN)/python assets/examples/build.py $(ARGS)
+
+general: setup  ## write the general texts again
+	$(BIN)/python assets/general/build.py $(ARGS)
 
 corpus: setup  ## inspect every file of a folder with a manifest.json: make corpus CORPUS=folder
 	$(BIN)/python benchmarks/corpus.py $(CORPUS) $(ARGS)

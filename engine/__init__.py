@@ -158,6 +158,9 @@ results/
   battery.py          many prompts put to several arms, in a folder of its own
   battery_reading.py  answers of a battery in pages, arm against arm, counted
   battery_answering.py a battery while it is answered, batch by batch
+  ballots.py          blind votes as data: who preferred which, how often, how far voters agree
+  vote_export.py      what people preferred, written as datasets
+  votes.py            blind polls and thumbs, kept as they come
   batteries.py        the room of a workspace for batteries
   seating.py          who can answer beside whom, and what each is asked
   run_comparison.py   what differs between runs, and their figures
@@ -165,6 +168,13 @@ results/
   inquiry.py          what is asked about: rows, a model, a metric, prompts
   advice.py           the room of a workspace in which people are advised
   run_card.py         what a run was, as Markdown
+  answer_drift.py     how the form of answers drifted: length, refusals
+  forgetting.py       what a tuning forgets, on bundled general texts
+  memorised.py        training rows that are said word for word
+  receipt.py          "it really learned": the receipt of a run, and its sentence
+  receipt_facts.py    the parts of a receipt that are known or measured already
+  receipt_making.py   one receipt while it is made
+  receipts.py         the room in which receipts are made and kept
   papers.py           the room in which a run is put on paper: card and script
   hosted.py           export of a dataset for a hosted provider
   shootout.py         techniques that learnt equally much: budget, scores, verdict

@@ -32,13 +32,13 @@ class PairedTest:
 
     Attributes:
         rows: How many.
-        difference: Mean of the second less mean of the first; above 0 the second is better.
+        difference: Mean of the second less mean of the first.
         low: Lower end of its 95 % interval.
         high: Upper end.
         p_value: Two-sided.
         test: How the p-value was found.
-        better: Rows on which the second is better.
-        worse: Rows on which it is worse.
+        higher: Rows on which the second has more.
+        lower: Rows on which it has less.
     """
 
     rows: int
@@ -47,8 +47,8 @@ class PairedTest:
     high: float
     p_value: float
     test: Test
-    better: int
-    worse: int
+    higher: int
+    lower: int
 
     @property
     def is_sure(self) -> bool:

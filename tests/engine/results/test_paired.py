@@ -50,14 +50,14 @@ def test_the_interval_of_a_mean_difference_holds_it_and_is_the_same_each_time() 
 
 def test_right_and_wrong_rows_are_told_by_mcnemar() -> None:
     found = paired_test([0.0] * 8 + [1.0] * 2, [1.0] * 7 + [0.0] + [1.0, 0.0])
-    assert (found.test, found.better, found.worse, found.rows) == ("mcnemar", 7, 1, 10)
+    assert (found.test, found.higher, found.lower, found.rows) == ("mcnemar", 7, 1, 10)
     assert found.difference == pytest.approx(0.6)
     assert found.p_value == pytest.approx(2 * (1 + 8) / 256) and not found.is_sure
 
 
 def test_scores_between_are_told_by_permutation() -> None:
     found = paired_test([0.1, 0.2, 0.3], [0.2, 0.4, 0.7])
-    assert (found.test, found.better, found.worse, found.p_value) == ("permutation", 3, 0, 0.25)
+    assert (found.test, found.higher, found.lower, found.p_value) == ("permutation", 3, 0, 0.25)
 
 
 @pytest.mark.parametrize(("first", "second"), [([], []), ([1.0], [])])

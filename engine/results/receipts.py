@@ -1,0 +1,130 @@
+"""The room of a workspace in which receipts are made: what a run really learned, measured, kept in the run's folder, read back.
+
+Asks held-out rows through the room of advice, so that what was measured there is not measured again. The nouns stand in `receipt.py`,
+the measuring in `receipt_making.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.data.library import Library
+from engine.errors import DataError, RunError, UsageError
+from engine.guide.evidence import ARM_TITLES, Arm
+from engine.models.warm_up import WarmUp
+from engine.results.advice import AdviceRoom
+from engine.results.inquiry import Found
+from engine.results.listening import Listening
+from engine.results.receipt import Receipt
+from engine.results.receipt_facts import seal_of
+from engine.results.receipt_making import Making, Parts, ReceiptProgress, Stopped
+from engine.training.checkpoints import likely_result
+from engine.training.run_folder import write_whole
+from engine.training.store import Store
+from engine.types import HeldOut, Run
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+RECEIPT = "receipt.json"
+USUAL_ARMS = (Arm.BASE, Arm.FEW_SHOT, Arm.RETRIEVAL, Arm.TUNED)
+MOST_ROWS = 200
+
+
+class Receipts:
+    """Receipts of the runs of a workspace.
+
+    Args:
+        store: Its runs.
+        library: Its datasets.
+        advice: Measures ways to answer, and keeps what was measured.
+        listening: Whoever answers.
+        tokenizer_of: Gives the folder and the tokenizer of a model.
+        libraries: The heavy libraries, which may still be imported.
+    """
+
+    def __init__(
+        self, store: Store, library: Library, advice: AdviceRoom, listening: Listening,
+        tokenizer_of: Callable[[str], tuple[Path, PreTrainedTokenizerBase]], libraries: WarmUp,
+    ) -> None:  # fmt: skip
+        self._store, self._library, self._advice, self._listening = store, library, advice, listening
+        self._tokenizer_of, self._libraries = tokenizer_of, libraries
+
+    def kept(self, run: str) -> Receipt | None:
+        """Return the receipt that was made of a run last; None without one, or when it cannot be read."""
+        try:
+            return Receipt.from_json(json.loads((self._store.run(run).directory / RECEIPT).read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
+
+    def is_stale(self, run: str) -> bool:
+        """Return whether the weights that speak for a run are others than those of its receipt. Cheap; no receipt is not stale."""
+        found, receipt = self._store.run(run), self.kept(run)
+        speaks = likely_result(found)
+        try:
+            return receipt is not None and (speaks is None or seal_of(found, speaks) != receipt.seal)
+        except (OSError, ValueError, KeyError):
+            return True
+
+    def make(
+        self, run: str, *, arms: Sequence[str] = USUAL_ARMS, data: str | None = None, rows: int = MOST_ROWS,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[ReceiptProgress]:  # fmt: skip
+        """Measure a run and write its receipt; the last progress holds it, and nothing is kept of one that was stopped.
+
+        Args:
+            run: Its id.
+            arms: The ways to answer that are set beside the tuned model; those that make no sense are told as not measured.
+            data: The fingerprint of rows to ask instead of the plan's held-out ones; such a receipt is not kept.
+            rows: How many rows to ask at most.
+            stopped: Asked at every token.
+
+        Raises:
+            TuningError: When the run kept nothing, its rows are gone, or something else computes.
+        """
+        wrong = [arm for arm in arms if arm not in ARM_TITLES]
+        if wrong or Arm.TUNED not in arms:
+            raise UsageError(
+                "a receipt cannot be made of these", found=", ".join(arms) or "nothing",
+                expected=f"tuned, with any of {', '.join(arm for arm in ARM_TITLES if arm != Arm.TUNED)}",
+                next_step="Name tuned and what it is to be compared with.",
+            )  # fmt: skip
+        found = self._store.run(run)
+        if found.status.is_active:
+            raise RunError("the run has not ended yet", where=found.name, next_step="Wait for it, or stop it first.")
+        self._libraries.wait()
+        tokenizer = self._tokenizer_of(str(found.plan.model.path or found.plan.model.id))[1]
+        parts = Parts(self._advice, self._listening, tokenizer)
+        making = Making(found, self.asked_of(found, data), parts, self._store.events(run), arms, rows, stopped)
+        try:
+            yield from making.steps()
+        except Stopped:
+            return
+        receipt = making.receipt()
+        if data is None:
+            write_whole(found.directory / RECEIPT, json.dumps(receipt.to_json(), indent=1))
+        yield ReceiptProgress("Done", 1.0, receipt)
+
+    def asked_of(self, run: Run, data: str | None) -> Found:
+        """Return what a run's rows are asked about, by the metric that suits what it was trained for."""
+        reward = str(run.plan.hyperparameters.get("reward") or "")
+        found = self._advice.found_of(run)
+        if (
+            reward in found.metrics and reward != "matches_pattern"
+        ):  # the pattern would have to be told to the metric too
+            found = self._advice.found_of(run, reward)
+        if data is None:
+            return found
+        other = self._library.dataset(data)
+        if (other.dataset_type, other.format) != (found.dataset.dataset_type, found.dataset.format):
+            raise DataError(
+                "these rows are of another kind than those the run learnt from", where=other.name,
+                found=f"{other.dataset_type.value}, {other.format.value}",
+                expected=f"{found.dataset.dataset_type.value}, {found.dataset.format.value}",
+                next_step="Choose rows of the same columns.",
+            )  # fmt: skip
+        return replace(found, inquiry=replace(found.inquiry, held_out=data), held_out=HeldOut("file", other))

@@ -32,6 +32,7 @@ from engine.results.prompts import WITH_EXAMPLES, WITH_PASSAGES, Shelf, suggeste
 from engine.results.retrieval import NearDuplicates, Passage, PassageIndex
 from engine.results.shelf import make_shelf
 from engine.results.source_tags import tags_of
+from engine.results.votes import Poll, Votes
 from engine.training.store import Store
 from engine.types import Dataset, Run
 
@@ -58,6 +59,8 @@ class Batteries:
     def __init__(self, catalog: Catalog, library: Library, store: Store, directory: Path, listening: Listening) -> None:
         self._catalog, self._library, self._store = catalog, library, store
         self._directory, self._listening = directory / "batteries", listening
+        self.votes = Votes(directory / "votes", directory / "exports")
+        """Blind polls, thumbs from chat, and their export."""
         self._read: tuple[tuple[str, str, int], BatteryReading] | None = None
 
     # --- what can be asked ---------------------------------------------------------------------------------------
@@ -211,6 +214,29 @@ class Batteries:
     def count(self, battery: str, pattern: str) -> tuple[PatternCount, ...]:
         """Return in how many answers of each arm a pattern stands; see `BatteryReading.count`."""
         return self.reading(battery).count(pattern)
+
+    def poll(self, battery: str, one: str, other: str, *, title: str = "", most: int | None = None) -> Poll:
+        """Make a blind poll on the answers of two arms; prompts that one of them did not answer are left out.
+
+        Args:
+            battery: Its id.
+            one: The key of an arm.
+            other: The key of another.
+            title: What it is called; it should not tell whose the answers are.
+            most: The most pairs to vote on; None for all.
+
+        Raises:
+            UsageError: When there is no such battery or arm, or no pair of different answers.
+        """
+        found, folder = self._opened(battery)
+        names = found.arm(one).title, found.arm(other).title
+        said = {key: answer.text for key, answer in folder.answers().items() if not answer.problem}
+        pairs = [
+            (prompt.messages, said[one, prompt.number], said[other, prompt.number])
+            for prompt in folder.prompts()
+            if (one, prompt.number) in said and (other, prompt.number) in said
+        ]
+        return self.votes.create(title.strip() or found.title, names, pairs, battery=battery, most=most)
 
     # --- looking up ----------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import pytest
 
 from engine.errors import DataError, RunError, UsageError
 from engine.guide.evidence import Arm
+from engine.results.ballots import VoteChoice
 from engine.results.battery import Battery, BatteryArm, PromptSet
 from engine.types import Run
 from engine.workspace import GenerationSettings, PlanChoices, Workspace
@@ -240,3 +241,14 @@ def test_plain_text_asks_nothing(workspace: Workspace) -> None:
     assert dataset
     with pytest.raises(DataError, match="nothing to ask"):
         workspace.batteries.create(PromptSet(dataset.fingerprint), [BatteryArm(model="starter")])
+
+
+def test_two_arms_can_be_voted_on_without_their_names(workspace: Workspace, answered: Battery) -> None:
+    base, few_shot, _ = answered.arms
+    poll = workspace.batteries.poll(answered.id, base.key, few_shot.key, most=2)
+    ballots = []
+    while ballot := workspace.batteries.votes.ballot(poll.id, "Ann"):
+        ballots.append(ballot)
+        workspace.batteries.votes.vote(poll.id, "Ann", ballot.number, VoteChoice.TIE)
+    assert len(ballots) == poll.pairs == 2 and not any(base.title in str(ballot) for ballot in ballots)
+    assert workspace.batteries.votes.result(poll.id).names == (base.title, few_shot.title)

@@ -20,7 +20,17 @@ from typing import TYPE_CHECKING, TextIO
 from engine.errors import PlanError, TuningError, UsageError
 from engine.training.plan import read_plan
 from engine.types import Run, Technique, Value
-from engine.verbs import add_advise, add_chat, advise, chat, fingerprint_of, length, signals_call
+from engine.verbs import (
+    add_advise,
+    add_chat,
+    add_evaluate,
+    advise,
+    chat,
+    evaluate,
+    fingerprint_of,
+    length,
+    signals_call,
+)
 from engine.workspace import PlanChoices, Workspace
 
 if TYPE_CHECKING:
@@ -241,6 +251,7 @@ VERBS: Mapping[str, tuple[Verb, Callable[[argparse.ArgumentParser], None]]] = {
     "delete": (delete, _add_run),
     "events": (events, _add_events),
     "chat": (chat, add_chat),
+    "evaluate": (evaluate, add_evaluate),
 }
 """Each verb: what it does, and the arguments it takes."""
 

@@ -1,4 +1,4 @@
-"""Verbs of the command line in which models answer: advise, chat. The others, and the line itself, stand in `__main__.py`."""
+"""Verbs of the command line in which models answer: advise, chat, evaluate. The others, and the line itself, stand in `__main__.py`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from engine.errors import DataError, UsageError
+from engine.errors import DataError, RunError, UsageError
 from engine.workspace import GenerationSettings, Inquiry, Workspace, checked_answers
 
 
@@ -85,6 +85,26 @@ def _json_of(path: Path) -> object:
         ) from error  # fmt: skip
 
 
+def evaluate(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Say what a run really learned: scores of several arms on held-out rows, and the receipt."""
+    data = fingerprint_of(workspace, arguments.data) if arguments.data else None
+    arms = [arm for part in arguments.arms.split(",") if (arm := part.strip())]
+    receipt, stopped = None, threading.Event()
+    with signals_call(stopped.set):
+        for progress in workspace.receipts.make(
+            arguments.run, arms=arms, data=data, rows=arguments.rows, stopped=stopped.is_set
+        ):
+            print(f"{progress.share:.0%} {progress.doing}", file=sys.stderr)
+            receipt = progress.receipt
+    if receipt is None:
+        raise RunError("the evaluation was stopped", where=arguments.run, next_step="Run it again.")
+    lines = [
+        {"arm": arm.arm, "score": arm.score, "interval": [arm.low, arm.high], "rows": arm.rows, "right": arm.right}
+        for arm in receipt.arms
+    ]
+    return {"metric": receipt.metric, "arms": lines, "receipt": receipt.to_json()}
+
+
 def add_advise(parser: argparse.ArgumentParser) -> None:
     """Say which arguments `advise` takes."""
     parser.add_argument("answers")
@@ -117,3 +137,11 @@ def add_chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--max-new-tokens", type=int, default=256)
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments `evaluate` takes."""
+    parser.add_argument("run")
+    parser.add_argument("--data", help="rows to ask instead of the plan's held-out ones")
+    parser.add_argument("--arms", default="base,few_shot,retrieval,tuned", help="ways to answer, with commas between")
+    parser.add_argument("--rows", type=length, default=200, help="rows to ask at most")

@@ -74,8 +74,12 @@ from engine.results.hosted import HostedExport
 from engine.results.inquiry import Found, Inquiry, answers_known
 from engine.results.listening import Listening
 from engine.results.measurements import AnsweredRow, MeasuredArm, MeasureProgress
+from engine.results.paired import PairedTest
 from engine.results.papers import Papers
 from engine.results.prompts import PromptSettings
+from engine.results.receipt import CHANCE, Receipt, p_words
+from engine.results.receipt_making import ReceiptProgress
+from engine.results.receipts import Receipts
 from engine.results.run_comparison import Difference, RunComparison
 from engine.results.seating import Asked, Chair, Seating, SelfTest
 from engine.results.series_table import SeriesTable
@@ -110,18 +114,18 @@ if TYPE_CHECKING:
     from engine.training.probe import ProbeResult
 
 __all__ = [
-    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "FEATURES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS", "Advice",
-    "AnswerDifference", "AnswerOrder", "AnsweredRow", "Answers", "ArmScore", "Asked", "Battery", "BatteryArm", "BatteryPage", "BatteryPrompt",
-    "BatteryRow", "BatteryView", "Benefit", "Block", "Cancelled", "Chair", "Change", "Check", "Choice", "ColumnFacts",
+    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "CHANCE", "FEATURES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS",
+    "Advice", "AnswerDifference", "AnswerOrder", "AnsweredRow", "Answers", "ArmScore", "Asked", "Battery", "BatteryArm", "BatteryPage",
+    "BatteryPrompt", "BatteryRow", "BatteryView", "Benefit", "Block", "Cancelled", "Chair", "Change", "Check", "Choice", "ColumnFacts",
     "ComparedTechnique", "Contest", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example",
     "Features", "Finding", "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect",
-    "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Outcome",
-    "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Preview", "Problem", "Progress", "PromptSet", "PromptSettings",
-    "Question", "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Score", "ScoredBy", "SelfTest",
+    "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Outcome", "PairedTest", "Piece",
+    "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Preview", "Problem", "Progress", "PromptSet", "PromptSettings", "Question",
+    "Receipt", "ReceiptProgress", "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Score", "ScoredBy", "SelfTest",
     "SeriesDelta", "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target",
     "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict", "Workspace", "Xray", "answers_known", "benefits",
     "checked_answers", "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of",
-    "moving_parts", "stages_of_plan", "target_of",
+    "moving_parts", "p_words", "stages_of_plan", "target_of",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -135,6 +139,7 @@ class Workspace:
         listening: What base and tuned models answer.
         advice: Whether to fine-tune at all, measured.
         batteries: Many prompts put to several arms, kept and read; and votes on them.
+        receipts: What a run really learned, measured.
         papers: What a run was, as a card or a script.
         keeping: The order, the names and the room of runs.
         watching: What a page that watches runs asks for.
@@ -168,6 +173,9 @@ class Workspace:
             self._catalog, self.data, self._planner, self._store, directory, self.listening, self._loaded_tokenizer
         )
         self.seating = Seating(self._store, self._catalog, self.advice, self.listening, self._loaded_tokenizer)
+        self.receipts = Receipts(
+            self._store, self.data, self.advice, self.listening, self._loaded_tokenizer, self._libraries
+        )
         self.trials = Trials(
             self._planner, self._store, self.watching, self.advice, self.start, self._libraries, self._loaded_tokenizer
         )

@@ -1,6 +1,6 @@
 """The parts of a receipt that follow from what is known or was measured already: origin, costs, contrasts, examples, gaps.
 
-Pure, but for the seal, which reads a manifest.
+Pure, but for the seal, which reads a manifest, and for the questions that were taught too, which stand in the rows.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from engine.data.dataset import read_rows
 from engine.events import RunEvent, RunFinished, RunProved, RunStarted, StepLogged
 from engine.guide.evidence import ARM_TITLES
 from engine.guide.techniques import TECHNIQUES
@@ -16,6 +18,7 @@ from engine.results.intervals import wilson
 from engine.results.measurements import AnsweredRow, MeasuredArm, held_out_key
 from engine.results.paired import PairedTest, mcnemar, paired_test
 from engine.results.receipt import CHANCE, ArmResult, Contrast, Costs, NotMeasured, Origin, Proved, ShownRow
+from engine.results.shelf import MOST_ROWS, question_of
 from engine.training.checkpoints import MANIFEST
 from engine.training.metrics import summary
 from engine.types import Checkpoint, HeldOut, Objective, Run
@@ -36,13 +39,18 @@ def origin_of(run: Run, held_out: HeldOut, environments: Sequence[Mapping[str, o
     seed = plan.hyperparameters.get("seed")
     return Origin(
         run=run.id, name=run.name, status=run.status.value, created=run.created, technique=plan.technique,
-        technique_title=TECHNIQUES[plan.technique].title, model=plan.model.id, model_title=plan.model.title,
+        technique_title=TECHNIQUES[plan.technique].title, model=_public_name(plan.model.id), model_title=plan.model.title,
         model_licence=plan.model.licence, dataset=plan.dataset.name, dataset_rows=plan.dataset.rows,
         dataset_fingerprint=plan.dataset.fingerprint, held_out=plan.held_out.source, held_out_rows=plan.held_out.rows,
         asked="the plan's held-out rows" if own or held_out.dataset is None else held_out.dataset.name,
         plan_hash=plan.hash, seed=seed if isinstance(seed, int) else None, device=plan.device, dtype=plan.dtype,
         settings=dict(plan.hyperparameters), environments=tuple(environments),
     )  # fmt: skip
+
+
+def _public_name(model: str) -> str:
+    """Return a model's name without the folders above it: a receipt is to be shared."""
+    return Path(model).name if Path(model).is_absolute() else model
 
 
 def proof_of(events: Sequence[RunEvent]) -> Proved | None:
@@ -113,6 +121,14 @@ def pairs_result(right: int, rows: int) -> tuple[ArmResult, Contrast]:
     )
     arm = ArmResult("tuned", ARM_TITLES["tuned"], right / rows, low, high, rows, right)  # type: ignore[index]  # as above
     return arm, Contrast(CHANCE, "A coin", test)
+
+
+def questions_taught(run: Run, asked: Sequence[AnsweredRow]) -> int:
+    """Return how many of the questions that were asked stand among the rows that training saw."""
+    kept = set(run.plan.held_out.indices)
+    numbers = [number for number in range(min(run.plan.dataset.rows, MOST_ROWS)) if number not in kept]
+    taught = {question_of(row, run.plan.dataset) for row in read_rows(run.plan.dataset, numbers)}
+    return sum(row.question in taught for row in asked)
 
 
 def examples_of(base: MeasuredArm | None, tuned: MeasuredArm | None) -> tuple[ShownRow, ...]:

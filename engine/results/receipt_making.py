@@ -245,6 +245,12 @@ class Making:
         drift, proof = self._drift(), facts.proof_of(self._events)
         if proof is None:
             self._gap("Whether the kept weights answer as they did in training", "The run did not come to its end.")
+        tuned = self._arm(Arm.TUNED)
+        taught = facts.questions_taught(self._run, tuned.answered) if tuned else 0
+        if taught:
+            self._gap(
+                "New questions alone", f"{taught} of the questions that were asked stand among the training rows too."
+            )
         results = tuple(map(facts.result_of_arm, self._arms)) + ((self._pairs[0],) if self._pairs else ())
         asked = max((arm.rows for arm in results), default=0)
         return Receipt(

@@ -144,6 +144,7 @@ results/
   intervals.py        how sure a mean over held-out rows is
   paired.py           whether two ways to answer the same rows differ: paired tests
   retrieval.py        passages found by their words, never a held-out one
+  word_alignment.py   words that two texts have in common in the same order
   answer_features.py  the form of an answer, and in what two differ
   shelf.py            what may be put into prompts
   prompts.py          what each way to answer puts before the model

@@ -7,9 +7,8 @@ here, and never by a model.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -17,12 +16,13 @@ import regex
 
 from engine.guide.rewards import REWARD_FUNCTIONS, RewardSettings
 from engine.results.retrieval import word_starts, words_of
+from engine.results.word_alignment import Stretch, stretches
 
 CLOSE_ENOUGH = 0.4
 """Below this share of common words a word-by-word difference is noise; lengths and forms are compared instead."""
 
 MOST_WORDS = 2_000
-"""Words of each answer that are compared; comparing takes the product of both lengths at worst."""
+"""Words of each answer that are compared."""
 
 MOST_CHARACTERS = 100_000
 """Of a longer answer, only the beginning is looked at for its form."""
@@ -116,11 +116,13 @@ _STOPS = {name: frozenset(words.split()) for name, words in STOP_WORDS.items()}
 _LETTERS = regex.compile(r"\p{L}")
 _SCRIPTS = {name: regex.compile(script) for name, script in SCRIPTS.items()}
 _BULLET = re.compile(r"^[ \t]*(?:[-*+•‣–]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
-_SENTENCE_END = re.compile(r"[.!?…]+(?=[\s\"'”’)\]]|$)|[。！？]+")
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++(?=[\s\"'”’)\]]|$)|[。！？]++")
 _CODE = re.compile(
-    r"^[ \t]*(?:```|~~~|def \w+\(|class \w+[(:]|import \w+[\w., ]*$|from [\w.]+ import |#include\b|(?:const|let|var) \w+ ?=|"
-    r"(?:public |static )*function\b.*\{|SELECT\b.+\bFROM\b|</?\w+[^>\n]*>[ \t]*$|.*[;{][ \t]*\n[ \t]*.*[;}][ \t]*$)", re.MULTILINE,
+    r"^(?:```|~~~|def \w+\(|class \w+[(:]|import \w+[\w., ]*$|from [\w.]+ import |#include\b|(?:const|let|var) \w+ ?=|"
+    r"(?:public |static )*function\b.*\{|SELECT\b.+\bFROM\b|</?\w+[^>\n]*>$|.*[;{]\n.*[;}]$)", re.MULTILINE,
 )  # fmt: skip
+_CODE_LINE_CHARACTERS = 200
+"""Longer lines are cut before they are looked at, so that no text takes long."""
 
 
 def _begins(text: str) -> str:
@@ -132,6 +134,10 @@ def _sentences(text: str) -> int:
     ends = len(_SENTENCE_END.findall(text))
     rest = _SENTENCE_END.split(text)[-1].strip("\"'”’)] \t\n")
     return ends + bool(rest)
+
+
+def _has_code(text: str) -> bool:
+    return bool(_CODE.search("\n".join(line.strip()[:_CODE_LINE_CHARACTERS] for line in text.splitlines())))
 
 
 def _is_json(text: str) -> bool:
@@ -165,7 +171,7 @@ FEATURES: Mapping[str, Feature] = {
         Feature("is_json", "Is JSON", "The whole answer is a JSON object or list.", _is_json),
         Feature("is_refusal", "Refuses", "It opens as refusals do, such as “I can't” or “I'm sorry, but”.", _is_refusal),
         Feature("language", "Language", "Guessed from the script and from frequent words.", _language),
-        Feature("has_code", "Holds code", "A marked block, or lines that look like code.", lambda text: bool(_CODE.search(text))),
+        Feature("has_code", "Holds code", "A marked block, or lines that look like code.", _has_code),
     )
 }  # fmt: skip
 """All features by key, in the order in which screens show them."""
@@ -208,7 +214,7 @@ class AnswerDifference:
     """In what two answers differ.
 
     Attributes:
-        similarity: The share of words that both have in the same order, 0 to 1.
+        similarity: The share of words that both have in the same order, 0 to 1: twice their number over all words.
         same: Whether they are the same, word for word.
         pieces: The words of both in order; empty when the answers are too far apart for that to be read.
         features: In what their forms differ; read this when they are far apart.
@@ -230,14 +236,13 @@ class AnswerDifference:
 
 
 def compare_answers(one: str, other: str) -> AnswerDifference:
-    """Return in what two answers differ; of long ones, the first 2,000 words are compared word by word.
-
-    Source: Ratcliff and Metzener 1988, as `difflib.SequenceMatcher.ratio` on words.
-    """
+    """Return in what two answers differ; of long ones, the first 2,000 words are compared word by word."""
     before, after = _Words(one), _Words(other)
-    matcher = SequenceMatcher(None, before.words, after.words, autojunk=False)
-    similarity = matcher.ratio()
-    pieces = tuple(_pieces(matcher, before, after)) if similarity >= CLOSE_ENOUGH else ()
+    found = stretches(before.words, after.words)
+    common = sum(last - first for both, first, last, _, _ in found if both)
+    words = len(before.words) + len(after.words)
+    similarity = 2 * common / words if words else 1.0
+    pieces = tuple(_pieces(found, before, after)) if similarity >= CLOSE_ENOUGH else ()
     first, second = features_of(one), features_of(other)
     values, others = asdict(first), asdict(second)
     features = tuple(
@@ -260,13 +265,11 @@ class _Words:
         return self._text[self._bounds[first] : self._bounds[last]].strip()
 
 
-def _pieces(matcher: SequenceMatcher[str], before: _Words, after: _Words) -> list[Piece]:
-    pieces = []
-    for kind, first, last, start, end in matcher.get_opcodes():
-        if kind == "equal":
-            pieces.append(Piece(PieceKind.BOTH, before.between(first, last)))
-        if kind in {"replace", "delete"}:
-            pieces.append(Piece(PieceKind.FIRST, before.between(first, last)))
-        if kind in {"replace", "insert"}:
-            pieces.append(Piece(PieceKind.SECOND, after.between(start, end)))
-    return pieces
+def _pieces(found: Iterable[Stretch], before: _Words, after: _Words) -> Iterator[Piece]:
+    for both, first, last, start, end in found:
+        if both:
+            yield Piece(PieceKind.BOTH, before.between(first, last))
+        elif last > first:
+            yield Piece(PieceKind.FIRST, before.between(first, last))
+        if not both and end > start:
+            yield Piece(PieceKind.SECOND, after.between(start, end))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, fields
 
 import pytest
@@ -116,3 +117,12 @@ def test_spaces_make_no_difference() -> None:
 
 def test_two_empty_answers_are_the_same() -> None:
     assert compare_answers("", " ").same and compare_answers("", "tea").similarity == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["x\n" + " " * 20_000 + "y", "." * 20_000 + "x", "x\n" + "\t" * 9_000 + ";\nx", "<a " * 7_000]
+)
+def test_no_text_takes_long(text: str) -> None:
+    began = time.monotonic()
+    features_of(text)
+    assert time.monotonic() - began < 0.5

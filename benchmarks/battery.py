@@ -1,10 +1,15 @@
 """A battery of 200 prompts and three arms on the starter model: how long it takes, what a kill costs, how fast it is read.
 
-    .venv/bin/python benchmarks/battery.py [--threads 2] [--steps 150]
+    PYTHONPATH=. .venv/bin/python benchmarks/battery.py [--threads 2] [--steps 150]
+    PYTHONPATH=. .venv/bin/python benchmarks/battery.py --loop
 
 Trains the shop lesson first, then asks its 60 held-out questions and 140 held-out ones of other bundled examples of the base, the base
-with four examples, and the tuned model. A second battery is killed by `kill -9` half-way and gone on with. In a workspace of its own
-that is thrown away.
+with four examples, and the tuned model. A second battery is killed by `kill -9` half-way and gone on with.
+
+With `--loop`: a run that learnt a courteous manner and the base answer 200 prompts, a voter who always prefers courtesy votes blindly,
+the votes are exported, and DPO learns from them; courteous answers to 60 held-out prompts are counted before and after.
+
+In a workspace of its own that is thrown away.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,12 +30,14 @@ import torch
 from engine.data.chat_format import prompt_messages, reference
 from engine.data.dataset import read_rows
 from engine.guide.evidence import Arm
-from engine.results.battery import Battery, PromptSet
+from engine.results.ballots import VoteChoice
+from engine.results.battery import Battery, BatteryArm, PromptSet
 from engine.results.battery_reading import LENGTH, AnswerOrder
 from engine.workspace import BatteryView, GenerationSettings, PlanChoices, Workspace
 
 PROMPTS, ONE_BY_ONE = 200, 20
 SOURCES = ("shop", "short", "polite", "json")
+COURTEOUS = r"(?i)(with pleasure|feel free)"
 CHILD = (
     "import sys; from pathlib import Path; from engine.workspace import Workspace\n"
     "for progress in Workspace(Path(sys.argv[1])).batteries.answer(sys.argv[2]): print(progress.done, flush=True)"
@@ -110,16 +118,48 @@ def measure(workspace: Workspace, directory: Path, steps: int) -> dict[str, obje
     }  # fmt: skip
 
 
+def close_the_loop(workspace: Workspace) -> dict[str, object]:
+    """Compare, vote, export, learn, and count what came of it."""
+    manner, prompts = (workspace.data.inspect_example(key).dataset for key in ("polite", "preference"))
+    assert manner and prompts
+    courteous = workspace.train(workspace.plan(PlanChoices("lora", manner.fingerprint, "starter", {"max_steps": 60})))
+    arms, short = (
+        [BatteryArm(model="starter"), BatteryArm(Arm.TUNED, run=courteous.id)],
+        GenerationSettings(max_new_tokens=32),
+    )
+    asked = workspace.batteries.create(PromptSet(prompts.fingerprint, most=PROMPTS), arms, settings=short)
+    list(workspace.batteries.answer(asked.id))
+    poll, votes = workspace.batteries.poll(asked.id, *(arm.key for arm in asked.arms)), workspace.batteries.votes
+    while ballot := votes.ballot(poll.id, "A voter"):
+        first, second = (bool(re.search(COURTEOUS, answer)) for answer in (ballot.first, ballot.second))
+        choice = VoteChoice.TIE if first == second else VoteChoice.FIRST if first else VoteChoice.SECOND
+        votes.vote(poll.id, ballot.voter, ballot.number, choice)
+    exported = votes.export(poll.id)
+    pairs = workspace.data.inspect(exported.path).dataset
+    assert pairs
+    learnt = workspace.train(workspace.plan(PlanChoices("dpo", pairs.fingerprint, "starter", {"max_steps": 100})))
+    kept = workspace.batteries.held_out_of_dataset(prompts.fingerprint)
+    after = workspace.batteries.create(kept, [arms[0], BatteryArm(Arm.TUNED, run=learnt.id)], settings=short)
+    list(workspace.batteries.answer(after.id))
+    before, now = workspace.batteries.count(after.id, COURTEOUS)
+    return {
+        "pairs": exported.rows, "left_out": exported.ties + exported.both_bad, "preferred_share": 1 - (votes.result(poll.id).share or 0),
+        "held_out": now.searched, "courteous_before": before.found, "courteous_after": now.found,
+    }  # fmt: skip
+
+
 def main() -> None:
     """Print the figures as one JSON value."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--loop", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.open(Path(folder) / "workspace")
-        print(json.dumps(measure(workspace, Path(folder), arguments.steps), indent=1))
+        found = close_the_loop(workspace) if arguments.loop else measure(workspace, Path(folder), arguments.steps)
+        print(json.dumps(found, indent=1))
         workspace.close()
 
 

@@ -62,6 +62,7 @@ class Batteries:
         self.votes = Votes(directory / "votes", directory / "exports")
         """Blind polls, thumbs from chat, and their export."""
         self._read: tuple[tuple[str, str, int], BatteryReading] | None = None
+        self._scores: tuple[tuple[str, str], dict[tuple[str, int], float]] = ("", ""), {}
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -196,7 +197,9 @@ class Batteries:
         chosen = found.metric if metric is None else metric
         state = (battery, chosen, folder.answers_bytes)
         if self._read is None or self._read[0] != state:
-            self._read = state, BatteryReading(found, folder.prompts(), folder.answers(), chosen)
+            if self._scores[0] != (battery, chosen):
+                self._scores = (battery, chosen), {}  # an answer is never changed, so its score is worked out once
+            self._read = state, BatteryReading(found, folder.prompts(), folder.answers(), chosen, self._scores[1])
         return self._read[1]
 
     def page(

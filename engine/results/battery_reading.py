@@ -26,7 +26,7 @@ LENGTH = "prompt length"
 """The slice that every battery has: prompts in three parts by their words."""
 
 SAME_SCORE = 1e-9
-_features = lru_cache(maxsize=8_192)(features_of)
+_features = lru_cache(maxsize=65_536)(features_of)
 
 
 class AnswerOrder(StrEnum):
@@ -188,12 +188,17 @@ class BatteryReading:
         prompts: Its prompts, in order.
         answers: The answers until now.
         metric: The key of the metric; empty for none.
+        known: Scores of earlier readings by the same metric, to which those of new answers are added.
     """
 
-    def __init__(self, battery: Battery, prompts: Sequence[BatteryPrompt], answers: Answers, metric: str = "") -> None:
+    def __init__(
+        self, battery: Battery, prompts: Sequence[BatteryPrompt], answers: Answers, metric: str = "",
+        known: dict[tuple[str, int], float] | None = None,
+    ) -> None:  # fmt: skip
         if metric and metric not in battery.metrics:
             raise UsageError("these answers cannot be scored so", found=metric, expected=", ".join(battery.metrics))
         self.battery, self.prompts, self._answers, self._metric = battery, tuple(prompts), answers, metric
+        self._known = {} if known is None else known
         self.arms = tuple(arm.key for arm in battery.arms)
 
     # --- rows ----------------------------------------------------------------------------------------------------
@@ -276,14 +281,15 @@ class BatteryReading:
         metric = ANSWER_METRICS[self._metric] if self._metric else None
         if metric is None or metric.score is None:
             return {}
-        settings, found = RewardSettings(pattern=self.battery.pattern), {}
+        settings, found = RewardSettings(pattern=self.battery.pattern), dict(self._known)
         for prompt in self.prompts:
             if metric.needs_reference and prompt.reference is None:
                 continue
             wanted = Wanted(prompt.reference, prompt.rejected, self.battery.labels)
             for arm in self.arms:
-                if answer := self._answer(arm, prompt):
+                if (arm, prompt.number) not in found and (answer := self._answer(arm, prompt)):
                     found[arm, prompt.number] = metric.score(answer.text, wanted, settings)
+        self._known.update(found)
         return found
 
     def summaries(self) -> tuple[ArmSummary, ...]:

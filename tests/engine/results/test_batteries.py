@@ -252,3 +252,31 @@ def test_two_arms_can_be_voted_on_without_their_names(workspace: Workspace, answ
         workspace.batteries.votes.vote(poll.id, "Ann", ballot.number, VoteChoice.TIE)
     assert len(ballots) == poll.pairs == 2 and not any(base.title in str(ballot) for ballot in ballots)
     assert workspace.batteries.votes.result(poll.id).names == (base.title, few_shot.title)
+
+
+def test_answers_stay_readable_when_their_run_is_gone(workspace: Workspace, run: Run) -> None:
+    again = workspace.train(
+        workspace.plan(PlanChoices("lora", run.plan.dataset.fingerprint, "starter", {"max_steps": 2}))
+    )
+    battery = workspace.batteries.create(
+        workspace.batteries.held_out_of(again.id, 40), [BatteryArm(Arm.TUNED, run=again.id)], settings=FEW_TOKENS
+    )
+    answering = workspace.batteries.answer(battery.id)
+    while next(answering).done < 32:
+        pass
+    answering.close()
+    workspace.delete(again.id)
+    assert workspace.batteries.reading(battery.id).summaries()[0].answered == 32
+    with pytest.raises(UsageError):
+        list(workspace.batteries.answer(battery.id))
+
+
+def test_a_battery_waits_its_turn_and_can_go_on_later(workspace: Workspace, make: Callable[[], Battery]) -> None:
+    battery, voices = make(), workspace.listening.voices
+    patience, voices._patience_seconds = voices._patience_seconds, 0.2
+    try:
+        with workspace._accelerator.hold("a training"), pytest.raises(RunError, match="busy"):
+            list(workspace.batteries.answer(battery.id))
+    finally:
+        voices._patience_seconds = patience
+    assert [progress.done for progress in workspace.batteries.answer(battery.id)][-1] == ROWS_OF_THREE_ARMS

@@ -141,3 +141,10 @@ def test_a_pattern_without_end_does_not_hang() -> None:
     began = time.monotonic()
     (count,) = BatteryReading(battery, prompts, answers).count("(a+)+(b+)+(a|aa)+$")
     assert time.monotonic() - began < 8 and count.not_searched > 100
+
+
+def test_an_answer_that_was_scored_is_not_scored_again() -> None:
+    whole = reading()
+    known = {(ONE.key, 0): 0.25}
+    again = BatteryReading(whole.battery, whole.prompts, whole._answers, "exact_match", known)
+    assert again.scores[ONE.key, 0] == 0.25 and len(again.scores) == len(whole.scores) == len(known)

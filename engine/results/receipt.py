@@ -16,6 +16,9 @@ from engine.results.memorised import Memorised
 from engine.results.paired import PairedTest
 
 VERSION = 1
+RIGHT_OR_WRONG = ("exact_match", "label_accuracy")
+"""Metrics of which a 1 means that the answer is the row's own."""
+
 CHANCE = "chance"
 """What a reward model is compared with: a coin that chooses the better answer of a pair."""
 
@@ -198,7 +201,10 @@ class Receipt:
             return f"{tuned.right} of {tuned.rows} held-out pairs in the right order, half would be chance"
         assert base is not None
         if tuned.right is not None and base.right is not None:
-            return f"{tuned.right} of {tuned.rows} held-out rows right, {base.right} before"
+            rows = f"{tuned.right} of {tuned.rows} held-out"
+            if self.metric in RIGHT_OR_WRONG:
+                return f"{rows} rows right, {base.right} before"
+            return f"{rows} answers score ({self.metric_title.lower()}), {base.right} before"
         return f"{self.metric_title} {tuned.score:.2f} on {tuned.rows} held-out rows, {base.score:.2f} before"
 
     def to_json(self) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -114,6 +115,11 @@ def test_a_receipt_is_kept_and_read_back(workspace: Workspace, shop: Receipt, sh
     assert Receipt.from_json(json.loads(json.dumps(shop.to_json()))) == shop
 
 
+def test_rows_that_were_asked_are_not_asked_again(workspace: Workspace, shop: Receipt, shop_run: Run) -> None:
+    told = [progress.doing for progress in workspace.receipts.make(shop_run.id)]
+    assert told and not [doing for doing in told if "rows" in doing and ":" in doing]
+
+
 def test_a_damaged_receipt_counts_as_none(workspace: Workspace, shop: Receipt, shop_run: Run) -> None:
     path = shop_run.directory / "receipt.json"
     whole = path.read_text()
@@ -178,6 +184,11 @@ def test_each_kind_of_run_has_its_metric_and_says_what_has_no_meaning(
     assert Receipt.from_json(receipt.to_json()) == receipt
 
 
+def test_an_answer_that_meets_a_rule_is_not_called_right(shop: Receipt) -> None:
+    ruled = replace(shop, metric="ends_with_question", metric_title="Ends with a question")
+    assert "of 60 held-out answers score (ends with a question), 0 before" in ruled.sentence
+
+
 def test_what_cannot_be_compared_is_a_sentence(workspace: Workspace, shop_run: Run) -> None:
     for arms in (("base",), ("tuned", "magic"), ()):
         with pytest.raises(UsageError, match="tuned"):
@@ -194,7 +205,8 @@ def test_rows_of_another_kind_are_refused(workspace: Workspace, shop_run: Run) -
 def test_rows_that_were_learnt_are_told_apart_from_new_ones(workspace: Workspace, shop: Receipt, shop_run: Run) -> None:
     receipt = receipt_of(workspace, shop_run.id, arms=("tuned",), data=shop_run.plan.dataset.fingerprint, rows=FEW)
     assert f"{FEW} of the questions that were asked stand among the training rows" in gaps(receipt)
-    assert workspace.receipts.kept(shop_run.id) == shop
+    kept = workspace.receipts.kept(shop_run.id)
+    assert kept and kept.origin.asked == "the plan's held-out rows"
 
 
 def test_a_run_that_kept_nothing_has_no_receipt(workspace: Workspace, train: Train) -> None:

@@ -79,7 +79,7 @@ def _choices(workspace: Workspace, case: Case, folder: Path) -> PlanChoices:
     assert rows
     rates = (
         row
-        for row in workspace.hyperparameters(case.technique, "starter", rows.fingerprint)
+        for row in workspace.planner.hyperparameters(case.technique, "starter", rows.fingerprint)
         if row.key == "learning_rate"
     )
     rate = float(str(next(rates).default)) * case.rate

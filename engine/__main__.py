@@ -55,13 +55,13 @@ def techniques(workspace: Workspace, arguments: argparse.Namespace) -> object:
     """List the techniques."""
     return [
         _technique_json(workspace, choice.technique) | {"available": choice.available, "reason": choice.reason}
-        for choice in workspace.techniques()
+        for choice in workspace.planner.techniques()
     ]
 
 
 def _technique_json(workspace: Workspace, technique: Technique) -> dict[str, object]:
     shown = ("key", "title", "kind", "default", "low", "high", "unit", "help", "source", "choices")
-    rows = workspace.hyperparameters(technique.key, "starter")
+    rows = workspace.planner.hyperparameters(technique.key, "starter")
     return {
         "key": technique.key,
         "title": technique.title,
@@ -114,7 +114,7 @@ def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
         except TuningError as mistake:
             mistakes.append(mistake)
     if mistakes:
-        raise PlanError(mistakes + workspace.mistakes_without_data(arguments.technique, arguments.model, settings))
+        raise PlanError(mistakes + workspace.planner.mistakes_without_data(arguments.technique, arguments.model, settings))
     held_out = files[1] if len(files) > 1 else None
     made = workspace.plan(PlanChoices(arguments.technique, files[0], arguments.model, settings, held_out))
     answer = made.to_json()

@@ -9,6 +9,7 @@ A workspace is a folder that holds everything a person makes:
     models/<name>/       models that were downloaded
     exports/             files written for others
     batteries/<id>/      prompts put to several arms, and their answers
+    votes/               blind polls and thumbs
     measurements/        answers of base, prompts and tuned models to held-out rows
     runs/<id>/           plan.json, checkpoints/
     temporary/           what the window needs for a moment (dropped files)
@@ -23,7 +24,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -45,7 +46,7 @@ from engine.data.problems import Problem, Severity, Verdict
 from engine.data.statistics import DatasetStatistics
 from engine.data.token_profile import LengthEffect, TokenProfile
 from engine.data.xray import Side, Xray
-from engine.errors import TuningError, UsageError
+from engine.errors import UsageError
 from engine.events import RunEvent
 from engine.guide.advisor import Advice, Check
 from engine.guide.compatibility import OPTION_TITLES, TechniqueChoice, idle_settings, suits
@@ -66,6 +67,7 @@ from engine.processes import this_process
 from engine.results.advice import AdviceRoom
 from engine.results.answer_features import FEATURES, AnswerDifference, Features, Piece, PieceKind, compare_answers
 from engine.results.answer_metrics import ANSWER_METRIC_TITLES
+from engine.results.ballots import Ballot, PollResult, VoteChoice
 from engine.results.batteries import Batteries
 from engine.results.battery import Battery, BatteryArm, BatteryPrompt, PromptSet
 from engine.results.battery_reading import AnswerOrder, BatteryPage, BatteryRow, BatteryView, Contest, Outcome
@@ -99,11 +101,9 @@ from engine.training.series import PlannedRun, PlannedSeries, Varied
 from engine.training.stages import Stage, stages_of_plan
 from engine.types import (
     Checkpoint,
-    Hyperparameter,
     PretrainedModel,
     Run,
     TrainingPlan,
-    Value,
     Wish,
 )
 
@@ -114,18 +114,19 @@ if TYPE_CHECKING:
     from engine.training.probe import ProbeResult
 
 __all__ = [
-    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "CHANCE", "FEATURES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS", "QUESTIONS",
-    "Advice", "AnswerDifference", "AnswerOrder", "AnsweredRow", "Answers", "ArmScore", "Asked", "Battery", "BatteryArm", "BatteryPage",
-    "BatteryPrompt", "BatteryRow", "BatteryView", "Benefit", "Block", "Cancelled", "Chair", "Change", "Check", "Choice", "ColumnFacts",
-    "ComparedTechnique", "Contest", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example",
-    "Features", "Finding", "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect",
-    "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Outcome", "PairedTest", "Piece",
-    "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Preview", "Problem", "Progress", "PromptSet", "PromptSettings", "Question",
-    "Receipt", "ReceiptProgress", "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Score", "ScoredBy", "SelfTest",
-    "SeriesDelta", "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target",
-    "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict", "Workspace", "Xray", "answers_known", "benefits",
-    "checked_answers", "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of",
-    "moving_parts", "p_words", "stages_of_plan", "target_of",
+    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "CHANCE", "FEATURES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS",
+    "QUESTIONS", "Advice", "AnswerDifference", "AnswerOrder", "AnsweredRow", "Answers", "ArmScore", "Asked", "Ballot", "Battery",
+    "BatteryArm", "BatteryPage", "BatteryPrompt", "BatteryRow", "BatteryView", "Benefit", "Block", "Cancelled", "Chair", "Change",
+    "Check", "Choice", "ColumnFacts", "ComparedTechnique", "Contest", "Cost", "DatasetStatistics", "Derivation", "Difference",
+    "DiskUse", "EndQuestion", "Example", "Features", "Finding", "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport",
+    "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress",
+    "MeasuredArm", "Method", "Outcome", "PairedTest", "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries",
+    "PollResult", "Preview", "Problem", "Progress", "PromptSet", "PromptSettings", "Question", "Receipt", "ReceiptProgress",
+    "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta",
+    "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target",
+    "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict", "VoteChoice", "Workspace", "Xray", "answers_known",
+    "benefits", "checked_answers", "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of",
+    "method_of", "moving_parts", "p_words", "stages_of_plan", "target_of",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -145,6 +146,7 @@ class Workspace:
         watching: What a page that watches runs asks for.
         trials: Many runs at once: sweeps and shoot-outs.
         seating: Who answers beside whom.
+        planner: What can be chosen together: techniques, settings, memory.
         rebuilt: A sentence when runs had to be read back from their folders, into a damaged database; empty otherwise.
     """
 
@@ -164,20 +166,20 @@ class Workspace:
         self.keeping = Keeping(self._store, self._queue, directory)
         self._catalog = Catalog(ASSETS / "starter", directory / "models")
         self.data = Library(directory / "data", _examples(), self._loaded_tokenizer)
-        self._planner = Planner(self._catalog, self.data, self._store, directory)
+        self.planner = Planner(self._catalog, self.data, self._store, directory, self._libraries)
         self._tokenizers: dict[Path, PreTrainedTokenizerBase] = {}
         self._lock = threading.Lock()
         self.listening = Listening(self._store, self._accelerator, self._libraries)
         self.batteries = Batteries(self._catalog, self.data, self._store, directory, self.listening)
         self.advice = AdviceRoom(
-            self._catalog, self.data, self._planner, self._store, directory, self.listening, self._loaded_tokenizer
+            self._catalog, self.data, self.planner, self._store, directory, self.listening, self._loaded_tokenizer
         )
         self.seating = Seating(self._store, self._catalog, self.advice, self.listening, self._loaded_tokenizer)
         self.receipts = Receipts(
             self._store, self.data, self.advice, self.listening, self._loaded_tokenizer, self._libraries
         )
         self.trials = Trials(
-            self._planner, self._store, self.watching, self.advice, self.start, self._libraries, self._loaded_tokenizer
+            self.planner, self._store, self.watching, self.advice, self.start, self._libraries, self._loaded_tokenizer
         )
         self._queue.mend()
 
@@ -205,46 +207,6 @@ class Workspace:
         self._store.close()
 
     # --- what is known -------------------------------------------------------------------------------------------
-
-    def techniques(self) -> tuple[TechniqueChoice, ...]:
-        """Return every technique with whether this machine can run it."""
-        return self._planner.techniques()
-
-    def reason_against(self, technique: str, dataset: str) -> str | None:
-        """Return why the technique cannot learn from these rows, or None when it can."""
-        return self._planner.reason_against(technique, dataset)
-
-    def hyperparameters(
-        self, technique: str, model: str, dataset: str | None = None, settings: Mapping[str, Value] | None = None
-    ) -> tuple[Hyperparameter, ...]:
-        """Return the technique's settings with the defaults that suit this model and these rows; see `Planner`."""
-        return self._planner.hyperparameters(technique, model, dataset, settings)
-
-    def setting_reasons(
-        self, technique: str, model: str, settings: Mapping[str, Value], dataset: str | None = None
-    ) -> dict[str, dict[str, str]]:
-        """Return, for each setting with options, why an option cannot be chosen beside the others; impossible ones only."""
-        return self._planner.setting_reasons(technique, model, settings, dataset)
-
-    def techniques_for(self, model: str, dataset: str | None = None) -> tuple[TechniqueChoice, ...]:
-        """Return every technique with whether it can run here on this model, and why it cannot learn from these rows."""
-        return self._planner.techniques_for(model, dataset)
-
-    def trainable_share(
-        self, technique: str, model: str, settings: Mapping[str, Value], dataset: str | None = None
-    ) -> TrainableShare:
-        """Count what moves of a model under these settings; see `Planner`."""
-        self._libraries.wait()
-        return self._planner.trainable_share(technique, model, settings, dataset)
-
-    def compare_techniques(self, model: str, dataset: str) -> Iterator[ComparedTechnique]:
-        """Yield one row a technique, each with its defaults for this model and these rows."""
-        self._libraries.wait()
-        yield from self._planner.compare_techniques(model, dataset)
-
-    def reward_runs(self, model: str) -> list[Run]:
-        """Return the runs that left a reward model for this model, newest first."""
-        return self._planner.reward_runs(model)
 
     @cached_property
     def lessons(self) -> LessonBook:
@@ -295,23 +257,7 @@ class Workspace:
         Raises:
             PlanError: With every mistake at once.
         """
-        self._libraries.wait()
-        return self._planner.plan(choices)
-
-    def fit(self, choices: PlanChoices) -> Fit:
-        """Say whether the choices fit into memory; see `Planner`."""
-        self._libraries.wait()
-        return self._planner.fit(choices)
-
-    def cheapest_change(self, choices: PlanChoices) -> Change | None:
-        """Return the cheapest change after which the choices fit into memory; None when they do, or when none is enough."""
-        self._libraries.wait()
-        return self._planner.cheapest_change(choices)
-
-    def ways_out(self, choices: PlanChoices) -> list[Change]:
-        """Return up to three changes after which the choices need less memory, the cheapest first."""
-        self._libraries.wait()
-        return self._planner.ways_out(choices)
+        return self.planner.plan(choices)
 
     def probe(self, plan: TrainingPlan) -> ProbeResult:
         """Make one step of the plan on its longest rows, and return what it took; see `engine.training.probe`."""
@@ -319,10 +265,6 @@ class Workspace:
         from engine.training.probe import probe
 
         return probe(self._checked(plan), self.directory / "runs", self._accelerator)
-
-    def mistakes_without_data(self, technique: str, model: str, settings: Mapping[str, Value]) -> list[TuningError]:
-        """Return what is wrong with these choices whatever the rows are."""
-        return self._planner.mistakes_without_data(technique, model, settings)
 
     def start(self, plan: TrainingPlan, name: str = "", series: str = "") -> Run:
         """Queue a run of the plan, perhaps as one of a series; the training thread takes it when the accelerator is free.

@@ -105,7 +105,9 @@ def advised(workspace: Workspace, choices: Choices, sent: object, found: Found |
     answers = answers_of(sent)
     advice = advice_for(workspace, choices, answers, found)
     check = workspace.advice.check(with_known(workspace, choices, answers), choices.model, found) if found else None
-    title = next((one.technique.title for one in workspace.techniques() if one.technique.key == advice.technique), "")
+    title = next(
+        (one.technique.title for one in workspace.planner.techniques() if one.technique.key == advice.technique), ""
+    )
     brought = ()
     if found:
         evidence = workspace.advice.evidence(found)

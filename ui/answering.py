@@ -1,52 +1,28 @@
-"""From a question to two growing answers: checks what was asked, merges both models' text, and can be stopped.
-
-Each question is asked on its own, without the talk before it, so that both models see exactly the same words.
-"""
+"""From a question to several growing answers: checks what was asked, merges all models' text, and can be stopped."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from engine.errors import UsageError
-from engine.workspace import GenerationSettings, Listening
+from engine.workspace import Asked, GenerationSettings, Seating
 
 if TYPE_CHECKING:
     from engine.workspace import GenerationChunk
 
 LONGEST_QUESTION = 8_000
-MOST_TURNS = 50
 SECONDS_BETWEEN_UPDATES = 0.06
 """Faster than this nobody reads, and every update is a message to the page."""
 
-BASE, TUNED = ARMS = ("base", "tuned")
-
-
-LIMITS = (("Temperature", 0, 2), ("Longest answer", 8, 1024), ("Seed", 0, 2**31 - 1))
+LIMITS = (
+    ("Temperature", 0, 2), ("Longest answer", 8, 1024), ("Top-p", 0.05, 1), ("Repetition penalty", 1, 2), ("Seed", 0, 2**31 - 1),
+)  # fmt: skip
 """What the sampling controls accept, in the order of `checked_sampling`'s arguments."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One question and, as far as they are written, both answers."""
-
-    question: str
-    base: GenerationChunk | None = None
-    tuned: GenerationChunk | None = None
-
-    def text(self, arm: str) -> str:
-        """Return an arm's answer so far."""
-        chunk = self.base if arm == BASE else self.tuned
-        return chunk.text if chunk else ""
-
-    def with_chunk(self, chunk: GenerationChunk) -> Turn:
-        """Return the turn with one arm's text as it stands now."""
-        return replace(self, base=chunk) if chunk.arm == BASE else replace(self, tuned=chunk)
 
 
 class Stops:
@@ -94,41 +70,36 @@ def checked_question(question: object) -> str:
     return asked
 
 
-def checked_sampling(temperature: object, longest: object, seed: object) -> GenerationSettings:
-    """Return the sampling settings.
+def checked_sampling(*values: object) -> GenerationSettings:
+    """Return the sampling settings: temperature, longest answer, top-p, repetition penalty, seed.
 
     Raises:
         UsageError: When a value is no number or out of its range.
     """
     figures: list[float] = []
-    for (name, low, high), value in zip(LIMITS, (temperature, longest, seed), strict=True):
+    for (name, low, high), value in zip(LIMITS, values, strict=True):
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise UsageError(
                 f"{name} cannot be {str(value)[:60]!r}", expected=f"a number from {low:,} to {high:,}",
                 next_step="Put it right under 'How they answer'.",
             )  # fmt: skip
         figures.append(value)
-    return GenerationSettings(temperature=float(figures[0]), max_new_tokens=int(figures[1]), seed=int(figures[2]))
-
-
-def messages_of(question: str, system: str) -> list[dict[str, str]]:
-    """Return the conversation that both models are given."""
-    asked = [{"role": "user", "content": question}]
-    return [{"role": "system", "content": system}, *asked] if system else asked
+    temperature, longest, top_p, penalty, seed = figures
+    return GenerationSettings(float(temperature), float(top_p), int(longest), int(seed), float(penalty))
 
 
 def answers(
-    listening: Listening, run: str, question: str, system: str, sampling: GenerationSettings, stopped: threading.Event
-) -> Iterator[Turn]:
-    """Yield the turn as both answers grow, at most every 60 ms, and once more when both are complete."""
-    turn, shown = Turn(question), 0.0
-    chunks = listening.chat(run, messages_of(question, system), sampling, stopped=stopped.is_set)  # type: ignore[arg-type]
+    seating: Seating, run: str, asked: Sequence[Asked], sampling: GenerationSettings, stopped: threading.Event
+) -> Iterator[Mapping[str, GenerationChunk]]:
+    """Yield all answers as they grow, by chair, at most every 60 ms, and once more when all are complete."""
+    latest: dict[str, GenerationChunk] = {}
+    shown = 0.0
     try:
-        for chunk in chunks:
-            turn = turn.with_chunk(chunk)
+        for chunk in seating.answers(run, asked, sampling, stopped=stopped.is_set):
+            latest[chunk.arm] = chunk
             if time.monotonic() - shown >= SECONDS_BETWEEN_UPDATES:
                 shown = time.monotonic()
-                yield turn
+                yield dict(latest)
     finally:
         stopped.set()  # the page may be gone: the model must not go on for nobody
-    yield turn
+    yield dict(latest)

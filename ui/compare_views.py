@@ -1,4 +1,4 @@
-"""What the Compare tab draws: questions to ask, whose answer it is as measured, its figures, and the difference. Pure."""
+"""What the Compare tab says round a run: how it can be asked, questions to try, and why an answer waits. Pure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.types import Run
-from engine.workspace import FEATURES, AnswerDifference, Features, Piece, PieceKind, compare_answers
-from ui import words
-from ui.markup import card, empty, opens, text
+from ui.markup import empty, opens, text
 from ui.run_reading import Reading, readings_of
 
 if TYPE_CHECKING:
-    from engine.workspace import Example, GenerationChunk
-
-PIECE_TAGS = {PieceKind.FIRST: "del", PieceKind.SECOND: "ins"}
-FORM_MARKS = ("has_bullets", "is_json", "is_refusal", "has_code")
-"""What is said of a form where it is so."""
+    from engine.workspace import Example
 
 _SKETCH = (
     '<div class="sketch" aria-hidden="true"><div><strong>Base</strong><span class="asks">When does the tea house open?</span>'
@@ -49,14 +43,14 @@ class Asking:
     asks_kept: bool = False
 
 
-ANSWERS = Asking("", "", "Ask both the same question; each one stands on its own", asks_kept=True)
+ANSWERS = Asking("", "", "Ask all of them the same question", asks_kept=True)
 TEXTS = Asking(
     "goes on as it was", "goes on with what it learnt", "Write the beginning; both go on",
     help="Write the beginning of a text, and both models go on from there. This one learnt from plain text, so it continues more than it answers.",
 )  # fmt: skip
 NUMBERS: Mapping[Reading, Asking] = {
     Reading.LABELS: Asking(
-        "in its own words", "the label it gives", "Write a text to be labelled; each one stands on its own",
+        "in its own words", "the label it gives", "Write a text to be labelled",
         help="The tuned model does not write: it says how likely each label is for your text. The base has no labels, so it just answers.",
         chance_reason="A label is worked out, not drawn by chance, so this changes nothing here.", differs=False,
     ),
@@ -78,14 +72,6 @@ def asking_of(run: Run) -> Asking:
 def help_under_the_box(asking: Asking) -> str:
     """Return what is said under the box."""
     return f'<p class="ask-help">{text(asking.help)}</p>' if asking.help else ""
-
-
-FINISH_IN_WORDS = {
-    "stop": "ended by itself",
-    "length": "cut at the longest answer",
-    "stopped": "stopped by you",
-    "": "writing…",
-}
 
 
 def nothing_to_compare() -> str:
@@ -114,84 +100,6 @@ def questions(example: Example | None, asking: Asking = ANSWERS) -> str:
         else ""
     )
     return f'<div class="chips" role="group" aria-label="Questions to try"><span class="muted">Try</span>{buttons}{kept}</div>'
-
-
-def pane_label(adapter_active: bool | None, arm: str, run: Run, chunk: GenerationChunk | None) -> str:
-    """Return whose answer a pane shows.
-
-    Args:
-        adapter_active: As measured while the answer was written; None before the first answer.
-        arm: "base" or "tuned", as asked for.
-        run: The run that is compared.
-        chunk: The answer so far, for its figures.
-    """
-    tuned = arm == "tuned" if adapter_active is None else adapter_active
-    name = "Tuned" if tuned else "Base"
-    model = words.short_title(run.plan.model.title)
-    asking = asking_of(run)
-    usual = f"{model} with what it learnt" if tuned else f"{model} as it was"
-    what = (asking.tuned if tuned else asking.base) or usual
-    measured = (
-        ""
-        if adapter_active is None
-        else ' title="Read from the model while it answered, not from the button that was pressed"'
-    )
-    wrong = adapter_active is not None and tuned != (arm == "tuned")
-    alarm = '<span class="pill pill-error">this pane should show the other one</span>' if wrong else ""
-    figures = f'<span class="figures">{text(figures_text(chunk))}</span>' if chunk else ""
-    return (
-        f'<div class="pane-label pane-{"tuned" if tuned else "base"}" data-adapter="{"on" if tuned else "off"}" '
-        f'data-measured="{str(adapter_active is not None).lower()}"{measured}>'
-        f'<strong>{name}</strong><span class="muted">{text(what)}</span>{alarm}{figures}</div>'
-    )
-
-
-def figures_text(chunk: GenerationChunk) -> str:
-    """Return what an answer took: tokens, seconds, speed, why it ended; of a label or a reward the seconds alone."""
-    if not chunk.tokens and chunk.finished:
-        return f"worked out in {chunk.seconds:.2f} s"
-    speed = chunk.tokens / chunk.seconds if chunk.seconds > 0 else 0.0
-    end = FINISH_IN_WORDS.get(chunk.finish_reason, chunk.finish_reason)
-    return f"{words.counted(chunk.tokens, 'token')} · {chunk.seconds:.1f} s · {speed:.0f} tokens/s · {end}"
-
-
-def difference(base: str, tuned: str) -> str:
-    """Return how two answers differ: word by word when they are close, by length and form when they are not."""
-    if not base.strip() and not tuned.strip():
-        return ""
-    found = compare_answers(base, tuned)
-    if found.same:
-        return card("<p>Both answers are the same, word for word.</p>", title="Difference", classes="difference")
-    if not found.is_close:
-        return card(_far_apart(found), title="Difference", classes="difference")
-    legend = '<span class="muted"><del>only base</del> <ins>only tuned</ins></span>'
-    return card(
-        f'<p class="word-difference">{" ".join(map(_piece, found.pieces))}</p>',
-        title="Difference",
-        aside=legend,
-        classes="difference",
-    )
-
-
-def _piece(piece: Piece) -> str:
-    tag = PIECE_TAGS.get(piece.kind)
-    return f"<{tag}>{text(piece.text)}</{tag}>" if tag else text(piece.text)
-
-
-def _far_apart(found: AnswerDifference) -> str:
-    common = f"{round(100 * found.similarity)} % of their words are common"
-    sides = {"Base": found.first, "Tuned": found.second}
-    forms = "".join(f"<dt>{name}</dt><dd>{_form(features)}</dd>" for name, features in sides.items())
-    return f'<p>The answers are too different to compare word by word: {common}.</p><dl class="far-apart">{forms}</dl>'
-
-
-def _form(features: Features) -> str:
-    if not features.words:
-        return "no words"
-    marks = [FEATURES[key].title.lower() for key in FORM_MARKS if getattr(features, key)]
-    language = [] if features.language == "unknown" else [features.language]
-    more = "".join(f", {text(mark)}" for mark in [*marks, *language])
-    return f"{words.counted(features.words, 'word')}, begins with “{text(features.begins)}”{more}"
 
 
 def busy(holder: str) -> str:

@@ -85,7 +85,7 @@ def arrived_example(workspace: Workspace, key: str) -> Arrived:
     example, inspection = workspace.data.example(key), workspace.data.inspect_example(key)
     if inspection.dataset is None:
         raise UsageError(inspection.message, where=example.title)
-    available = {entry.technique.key for entry in workspace.techniques() if entry.available}
+    available = {entry.technique.key for entry in workspace.planner.techniques() if entry.available}
     technique = next((name for name in example.techniques if name in available), None)
     return Arrived(
         inspection.dataset.fingerprint,

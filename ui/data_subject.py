@@ -44,10 +44,10 @@ def drawn_head(workspace: Workspace, inspection: Inspection, subject: Subject, p
 
 
 def _misfit(workspace: Workspace, dataset: Dataset, technique: str) -> str:
-    reason = workspace.reason_against(technique, dataset.fingerprint)
+    reason = workspace.planner.reason_against(technique, dataset.fingerprint)
     if reason is None:
         return ""
-    available = [entry.technique for entry in workspace.techniques() if entry.available]
+    available = [entry.technique for entry in workspace.planner.techniques() if entry.available]
     fitting = [one.title for one in available if dataset.dataset_type in one.dataset_types]
     wanted = {kind for one in available if one.key == technique for kind in one.dataset_types}
     ways = [way for way in derivations_of(dataset.dataset_type) if way.becomes in wanted]
@@ -66,7 +66,7 @@ def subject_of(workspace: Workspace, choices: Choices) -> Subject:
 
 def longest_row(workspace: Workspace, choices: Choices) -> int:
     """Return where rows are cut: what was typed, when it makes sense, or the technique's default for these rows."""
-    rows = workspace.hyperparameters(choices.technique, choices.model, choices.dataset)
+    rows = workspace.planner.hyperparameters(choices.technique, choices.model, choices.dataset)
     row = next((row for row in rows if row.key == "max_length"), None)
     typed = str(choices.overrides.get("max_length", ""))
     if row is not None and typed.isdigit() and (row.low or 1) <= int(typed) <= (row.high or int(typed)):

@@ -140,7 +140,9 @@ def used(workspace: Workspace, choices: Choices, technique: str) -> Choices:
     Raises:
         UsageError: When it cannot be used here.
     """
-    entry = next((one for one in workspace.techniques_for(choices.model) if one.technique.key == technique), None)
+    entry = next(
+        (one for one in workspace.planner.techniques_for(choices.model) if one.technique.key == technique), None
+    )
     if entry is None or not entry.available:
         raise UsageError("this technique cannot be used here", next_step="Choose another one below.")
     return choices.with_technique(technique)

@@ -34,7 +34,7 @@ PLACES: Mapping[str, str] = {
     "outcome": "#live .run-state",
     "runs": "#runs",
     "ask": "#chips",
-    "answers": "#panes",
+    "answers": "#talk",
 }
 """Where each place lies that a lesson can point at; the engine's table of points has the same names."""
 

@@ -95,7 +95,9 @@ def _weights(receipt: Receipt) -> str:
     proof = receipt.proof
     if proof is None:
         return ""
-    said = f"Its weights moved, and {proof.answers_changed} of {counted(proof.probes, 'probed answer')} changed." if proof.weights_moved else "No weight moved."  # fmt: skip
+    said = "Its weights moved." if proof.weights_moved else "No weight moved."
+    if proof.weights_moved and proof.probes:
+        said = f"Its weights moved, and {proof.answers_changed} of {counted(proof.probes, 'probed answer')} changed."
     figures = [
         ("Kept weights against those in memory", f"logits differ by {figure_text(proof.reload_difference)}, at most {figure_text(proof.tolerance)} is allowed"),
         *(("Noticed", problem) for problem in proof.problems),

@@ -41,7 +41,7 @@ def choices_after_reward_model(workspace: Workspace, choices: Choices, run: Run)
 
 def _first_that_is_rewarded(workspace: Workspace) -> Technique:
     """A technique that names a run as its judge; the table's order makes the first one the usual one."""
-    techniques = (entry.technique for entry in workspace.techniques())
+    techniques = (entry.technique for entry in workspace.planner.techniques())
     return next(technique for technique in techniques if "reward_run" in technique.hyperparameters)
 
 

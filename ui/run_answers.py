@@ -129,4 +129,4 @@ def _whole(asked: object, name: str) -> int | None:
 
 
 def _titles(workspace: Workspace) -> dict[str, str]:
-    return {entry.technique.key: entry.technique.title for entry in workspace.techniques()}
+    return {entry.technique.key: entry.technique.title for entry in workspace.planner.techniques()}

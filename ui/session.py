@@ -52,7 +52,7 @@ def reason_against_start(workspace: Workspace, choices: Choices) -> str:
     if choices.dataset is None:
         return ""
     try:
-        return workspace.reason_against(choices.technique, choices.dataset) or ""
+        return workspace.planner.reason_against(choices.technique, choices.dataset) or ""
     except TuningError as error:  # the rows are gone from this workspace
         return error.sentence
 
@@ -86,7 +86,7 @@ def _still_valid(workspace: Workspace, remembered: object) -> Choices | None:
         settings = remembered["settings"]
         if not all(isinstance(value, str) for value in kept.values()) or not isinstance(settings, dict):
             return None
-        workspace.hyperparameters(kept["technique"], kept["model"], kept["dataset"])
+        workspace.planner.hyperparameters(kept["technique"], kept["model"], kept["dataset"])
         dataset = workspace.data.inspection(kept["dataset"]).dataset
     except (TuningError, KeyError):  # another workspace, or something was deleted since
         return None
@@ -124,7 +124,7 @@ def choices_of(workspace: Workspace, run: Run) -> Choices:
         held_out_percent=plan.held_out.percent, held_out_seed=plan.held_out.seed,
     )  # fmt: skip
     try:
-        rows = workspace.hyperparameters(chosen.technique, chosen.model, chosen.dataset, plan.hyperparameters)
+        rows = workspace.planner.hyperparameters(chosen.technique, chosen.model, chosen.dataset, plan.hyperparameters)
     except TuningError:  # its data or its model is gone; the run can still be looked at
         return Choices(run=run.id)
     changed = {

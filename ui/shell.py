@@ -45,10 +45,11 @@ STYLES = (
     "lessons.css",
     "decide.css",
     "several.css",
+    "chat.css",
 )
 SCRIPTS = (
     "luthier.js", "run_curves.js", "run_charts.js", "run_controls.js", "run_samples.js", "run_overlay.js", "live_chart.js", "guide.js",
-    "lessons.js", "several.js",
+    "lessons.js", "several.js", "chat.js",
 )  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def _wire(app: gr.Blocks, workspace: Workspace, session: Session, way: gr.HTML) 
 
 def draw_way(workspace: Workspace, choices: Choices) -> str:
     """Return the strip of the way for these choices."""
-    techniques = {entry.technique.key: entry.technique.title for entry in workspace.techniques()}
+    techniques = {entry.technique.key: entry.technique.title for entry in workspace.planner.techniques()}
     try:
         model = words.short_title(workspace.model(choices.model).title)
     except TuningError:  # a folder that was moved since; the Technique tab says so in a sentence

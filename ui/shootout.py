@@ -12,7 +12,7 @@ from ui.session import plan_choices
 
 def form(workspace: Workspace, choices: Choices) -> str:
     """Draw the form: every technique with what stands against it, and the budget."""
-    possible = workspace.techniques_for(choices.model, choices.dataset)
+    possible = workspace.planner.techniques_for(choices.model, choices.dataset)
     return views.shootout_form(possible, workspace.trials.suggested(choices.model, str(choices.dataset)))
 
 

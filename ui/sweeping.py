@@ -14,7 +14,7 @@ FIELDS = (1, 2)
 
 def form(workspace: Workspace, choices: Choices) -> str:
     """Draw the form: the settings that these choices have, with their values."""
-    rows = workspace.hyperparameters(choices.technique, choices.model, choices.dataset, choices.overrides)
+    rows = workspace.planner.hyperparameters(choices.technique, choices.model, choices.dataset, choices.overrides)
     return views.sweep_form(rows, choices.overrides, idle_settings(rows, choices.overrides))
 
 

@@ -137,7 +137,7 @@ def _examples(workspace: Workspace, chosen: str | None) -> str:
 
 
 def _titles(workspace: Workspace) -> dict[str, str]:
-    return {entry.technique.key: entry.technique.title for entry in workspace.techniques()}
+    return {entry.technique.key: entry.technique.title for entry in workspace.planner.techniques()}
 
 
 def _window(request: gr.Request) -> str:

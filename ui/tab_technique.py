@@ -116,16 +116,16 @@ def _models(workspace: Workspace, choices: Choices) -> str:
 
 
 def _techniques(workspace: Workspace, choices: Choices) -> str:
-    return views.techniques_panel(workspace.techniques_for(choices.model, choices.dataset), choices.technique)
+    return views.techniques_panel(workspace.planner.techniques_for(choices.model, choices.dataset), choices.technique)
 
 
 def _guide(workspace: Workspace, choices: Choices) -> str:
-    misfit = workspace.reason_against(choices.technique, choices.dataset) if choices.dataset else None
+    misfit = workspace.planner.reason_against(choices.technique, choices.dataset) if choices.dataset else None
     return views.guide(_technique(workspace, choices).technique, misfit or "")
 
 
 def _technique(workspace: Workspace, choices: Choices) -> TechniqueChoice:
-    offered = workspace.techniques_for(choices.model)
+    offered = workspace.planner.techniques_for(choices.model)
     found = next((entry for entry in offered if entry.technique.key == choices.technique), None)
     if found is None:
         raise UsageError("there is no such technique", found=repr(choices.technique[:60]), next_step="Choose one of the list.")  # fmt: skip
@@ -138,7 +138,7 @@ def _trained(workspace: Workspace, choices: Choices, *, counted: bool = True) ->
     values = {row.key: row.default for row in _rows(workspace, choices)} | choices.overrides
     try:
         share = (
-            workspace.trainable_share(technique.key, choices.model, choices.overrides, choices.dataset)
+            workspace.planner.trainable_share(technique.key, choices.model, choices.overrides, choices.dataset)
             if counted
             else None
         )
@@ -148,7 +148,7 @@ def _trained(workspace: Workspace, choices: Choices, *, counted: bool = True) ->
 
 
 def _rows(workspace: Workspace, choices: Choices) -> tuple[Hyperparameter, ...]:
-    return workspace.hyperparameters(choices.technique, choices.model, choices.dataset, choices.overrides)
+    return workspace.planner.hyperparameters(choices.technique, choices.model, choices.dataset, choices.overrides)
 
 
 def _form(workspace: Workspace, choices: Choices) -> str:
@@ -163,7 +163,7 @@ def notes_of(workspace: Workspace, choices: Choices) -> FieldNotes:
         titles["reward_run"] = _reward_runs(workspace, choices.model)
     return FieldNotes(
         disabled=idle_settings(rows, choices.overrides),
-        options=workspace.setting_reasons(choices.technique, choices.model, choices.overrides, choices.dataset),
+        options=workspace.planner.setting_reasons(choices.technique, choices.model, choices.overrides, choices.dataset),
         titles=titles,
         suggested_for="your data" if choices.dataset else "this model",
     )
@@ -172,7 +172,8 @@ def notes_of(workspace: Workspace, choices: Choices) -> FieldNotes:
 def _reward_runs(workspace: Workspace, model: str) -> dict[str, str]:
     now = time.time()
     runs = {
-        run.id: f"{run.plan.dataset.name}, {words.when_text(run.created, now)}" for run in workspace.reward_runs(model)
+        run.id: f"{run.plan.dataset.name}, {words.when_text(run.created, now)}"
+        for run in workspace.planner.reward_runs(model)
     }
     return runs or {"": "none yet: train a reward model first"}
 
@@ -355,9 +356,9 @@ def compared_rows(workspace: Workspace, choices: Choices) -> Iterator[Updates]:
     """Work out all techniques for these choices, and show those that are ready every now and then."""
     if choices.dataset is None:
         raise UsageError("no rows are chosen", next_step="Choose an example or a file on the Data tab.")
-    of, rows, shown = len(workspace.techniques()), list[ComparedTechnique](), 0.0
+    of, rows, shown = len(workspace.planner.techniques()), list[ComparedTechnique](), 0.0
     yield comparison_table(rows, choices.technique, of=of), None
-    for row in workspace.compare_techniques(choices.model, choices.dataset):
+    for row in workspace.planner.compare_techniques(choices.model, choices.dataset):
         rows.append(row)
         if time.monotonic() - shown > TABLE_SECONDS:
             shown = time.monotonic()
@@ -376,12 +377,12 @@ def cost_of(workspace: Workspace, choices: Choices) -> str:
         return views.too_large(error, change_for(workspace, choices)) if too_large else views.mistakes(error)
     except TuningError as error:
         return views.mistakes(error)
-    return views.cost(plan, workspace.fit(plan_choices(choices)))
+    return views.cost(plan, workspace.planner.fit(plan_choices(choices)))
 
 
 def change_for(workspace: Workspace, choices: Choices) -> Change | None:
     """Return the cheapest change after which these choices fit into memory."""
-    return workspace.cheapest_change(plan_choices(choices))
+    return workspace.planner.cheapest_change(plan_choices(choices))
 
 
 def with_change(choices: Choices, change: Change) -> Choices:

@@ -151,7 +151,7 @@ def _after_way_out(workspace: Workspace, choices: Choices, which: str) -> Choice
 
 def _ways_out(workspace: Workspace, choices: Choices) -> list[Change]:
     try:
-        return workspace.ways_out(plan_choices(choices)) if choices.dataset else []
+        return workspace.planner.ways_out(plan_choices(choices)) if choices.dataset else []
     except TuningError:  # its data or its model is gone since
         return []
 
@@ -163,7 +163,7 @@ def _offered(workspace: Workspace, choices: Choices, run: Run | None) -> list[st
 
 
 def _titles(workspace: Workspace) -> dict[str, str]:
-    return {entry.technique.key: entry.technique.title for entry in workspace.techniques()}
+    return {entry.technique.key: entry.technique.title for entry in workspace.planner.techniques()}
 
 
 def _list(workspace: Workspace, choices: Choices) -> str:

@@ -20,7 +20,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from engine.data.chat_format import prompt_token_ids
+from engine.data.chat_format import answered_token_ids, prompt_token_ids
 from engine.data.tokenization import text_token_ids
 from engine.errors import ModelError
 from engine.models.generation_settings import GenerationSettings
@@ -77,6 +77,18 @@ def encode_prompt(
             next_step="Shorten it, or start a new conversation.",
         )
     return token_ids
+
+
+def answer_token_ids(
+    messages: Sequence[Message], answer: str, tokenizer: PreTrainedTokenizerBase, *, plain_text: bool = False
+) -> list[int]:
+    """Return the tokens of an answer as they stand after its conversation: what a tokenizer makes of words depends on what is before."""
+    if not plain_text and messages:
+        prompt = prompt_token_ids(messages, tokenizer)
+        whole = answered_token_ids([*messages, {"role": "assistant", "content": answer}], tokenizer)
+        if whole[: len(prompt)] == prompt:
+            return whole[len(prompt) :]
+    return list(tokenizer.encode(answer, add_special_tokens=False))
 
 
 def generation_config(

@@ -33,6 +33,7 @@ from engine.models.decoding import (
     Message,
     Speaker,
     Watcher,
+    answer_token_ids,
     decode,
     encode_prompt,
     generate_batch,
@@ -262,8 +263,10 @@ class Voices:
         with self.turn(seat.recipe.model, lambda: False), self._speaking(*seat.part) as (base, speaker):
             prompt = _encode(seat.messages, base, seat.recipe)
             room = seat.recipe.model.context_length_tokens - len(prompt) - _virtual_tokens(*seat.part)
-            token_ids = base.tokenizer.encode(answer, add_special_tokens=False)[: max(0, room)]
-            return places(cast(PreTrainedModel, speaker), prompt, token_ids, base.tokenizer, most=most)
+            said = answer_token_ids(seat.messages, answer, base.tokenizer, plain_text=seat.recipe.plain_text)[
+                : max(0, room)
+            ]
+            return places(cast(PreTrainedModel, speaker), prompt, said, base.tokenizer, most=most)
 
     def release(self) -> None:
         """Give the memory back; the next answer loads again. Waits for an answer that is being made."""

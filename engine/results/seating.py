@@ -121,7 +121,7 @@ class Seating:
             UsageError: When there is none of that key.
         """
         found = self._store.run(run)
-        title = found.plan.model.title
+        title = found.plan.model.title.partition(" (")[0]
         if key == "base":
             return Chair(key, "Base", f"{title} as it was")
         if key == "tuned":
@@ -133,7 +133,9 @@ class Seating:
             return _tuned_chair(key, f"Tuned, step {step:,}", found, f"as it was after {step:,} steps")
         if key.startswith(RUN):
             other = self._store.run(key.removeprefix(RUN))
-            return _tuned_chair(key, other.name, other, f"another run: {technique_of(other.plan.technique).title}")
+            title = technique_of(other.plan.technique).title
+            name = other.name if title in other.name else f"{other.name} · {title}"
+            return _tuned_chair(key, name, other, "another run")
         if key.startswith(MODEL):
             model = self._catalog.resolve(key.removeprefix(MODEL))
             return Chair(key, model.title, "another model, as it was published")

@@ -28,6 +28,7 @@ from engine.guide.techniques import TECHNIQUES, method_of, technique_of
 from engine.models.catalog import Catalog
 from engine.models.fit import Change, Fit, fit_of
 from engine.models.hardware import host_hardware
+from engine.models.warm_up import WarmUp
 from engine.training.comparing import ComparedTechnique, TrainableShare, compared
 from engine.training.metrics import measured_speed
 from engine.training.store import Store
@@ -78,10 +79,12 @@ class Planner:
         library: Its datasets.
         store: Its runs.
         directory: Its folder.
+        libraries: The heavy libraries, which may still be imported; what needs them waits for them.
     """
 
-    def __init__(self, catalog: Catalog, library: Library, store: Store, directory: Path) -> None:
+    def __init__(self, catalog: Catalog, library: Library, store: Store, directory: Path, libraries: WarmUp) -> None:
         self._catalog, self._library, self._store, self._directory = catalog, library, store, directory
+        self._libraries = libraries
 
     def techniques(self) -> tuple[TechniqueChoice, ...]:
         """Return every technique with whether this machine can run it."""
@@ -123,6 +126,7 @@ class Planner:
         Raises:
             TuningError: When a setting has no usable value, or the method does not suit the model.
         """
+        self._libraries.wait()
         from engine.models.adapters import HEADED, trainable_parameters
 
         chosen, described = technique_of(technique), self._catalog.resolve(model)
@@ -214,12 +218,14 @@ class Planner:
         Raises:
             PlanError: With every mistake at once.
         """
+        self._libraries.wait()
         from engine.training.plan import make_plan
 
         return make_plan(self.request(choices))
 
     def fit(self, choices: PlanChoices) -> Fit:
         """Say whether the choices of a plan fit into memory; asked as `plan` is, and raises as it does, but not for memory."""
+        self._libraries.wait()
         from engine.training.plan import priced
 
         request = self.request(choices)
@@ -227,6 +233,7 @@ class Planner:
 
     def cheapest_change(self, choices: PlanChoices) -> Change | None:
         """Return the cheapest change after which the choices of a plan fit; None when they do, or when none is enough."""
+        self._libraries.wait()
         from engine.training.plan import lighter_choice, priced
 
         request = self.request(choices)
@@ -234,6 +241,7 @@ class Planner:
 
     def ways_out(self, choices: PlanChoices) -> list[Change]:
         """Return up to three changes after which the choices of a plan need less memory, the cheapest first."""
+        self._libraries.wait()
         from engine.training.plan import priced, ways_to_less_memory
 
         request = self.request(choices)

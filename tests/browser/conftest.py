@@ -166,3 +166,29 @@ def new_window(browser: Browser, server: Server) -> Iterator[object]:
 @pytest.fixture
 def window(new_window: object) -> Window:
     return new_window()  # type: ignore[operator]
+
+
+EXAMPLE = "Moonlight Tea House support"
+WHOLE_WALK_MILLISECONDS = 240_000
+"""The run takes 10 to 20 seconds on two free cores; here the machine may be busy."""
+
+
+def choose_example(page: Page) -> None:
+    page.get_by_role("button", name=EXAMPLE).first.click()
+    expect(page.locator("#overview")).to_contain_text(EXAMPLE)
+    expect(page.locator(".xray .tok.learnt").first).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def finished_run(server: Server, browser: Browser) -> None:
+    """A finished run of the example in the module's window, made by clicking alone."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WHOLE_WALK_MILLISECONDS)
+    page.goto(server.address)
+    choose_example(page)
+    page.get_by_role("tab", name="Train", exact=True).click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator(".run-state [data-slot=word]")).to_have_text("Finished", timeout=WHOLE_WALK_MILLISECONDS)
+    expect(page.locator("#the-way")).to_contain_text("Finished")
+    context.close()

@@ -6,16 +6,12 @@ import re
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+
+from tests.browser.axe import violations
 
 PATIENCE = 240_000
 """Milliseconds; these steps take seconds on free cores, but the machine may be busy."""
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response
-    return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]
 
 
 def opened(window: Any, example: str) -> Page:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+
+from tests.browser.axe import violations
 
 PAIRS = [
     {"prompt": f"What is {number}?", "chosen": f"It is {number} of course.", "rejected": f"It is {number} maybe."}
@@ -25,11 +26,6 @@ def drop(window: Any, path: Path, content: str | bytes) -> Page:
 
 def lines(rows: list[dict[str, object]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response
-    return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]
 
 
 def test_columns_with_unknown_names_are_asked_about_and_taken_as_said(window: Any, tmp_path: Path) -> None:

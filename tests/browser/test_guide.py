@@ -6,17 +6,12 @@ import re
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.axe import violations
 
 TABS = ("Data", "Technique", "Train", "Compare")
 SIZES = ((1440, 900), (1024, 768))
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response
-    assert len(found["passes"]) > 10, "axe looked at nothing"
-    return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]
 
 
 def drawer_of(page: Page) -> Locator:

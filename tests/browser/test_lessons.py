@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.axe import violations
+
 SIZES = ((1440, 900), (1024, 768))
-
-
-def violations(page: Page, within: str | None = None) -> list[str]:
-    found = Axe().run(page, context=within).response
-    assert len(found["passes"]) > 10, "axe looked at nothing"
-    return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]
 
 
 def open_lessons(page: Page) -> Locator:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from engine.events import EvaluationLogged, RunEvent, RunFinished, RunResumed, RunStarted, SampleGenerated, StepLogged
 from engine.processes import this_process
 from engine.training.store import Store
 from engine.types import Dataset, DatasetFormat, DatasetType, Estimate, HeldOut, PretrainedModel, Run, TrainingPlan
+from tests.browser.axe import violations
 
 STEPS = 200
 STEP = StepLogged(
@@ -116,11 +116,6 @@ def zoom_in(page: Page) -> None:
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 90, steps=5)
     page.mouse.up()
     expect(page.locator(".live")).to_have_attribute("data-zoom", re.compile(r"\d+ \d+"))
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response
-    return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]
 
 
 def test_the_axis_can_be_steps_tokens_or_time_and_the_browser_remembers(window: Any, finished: Told) -> None:

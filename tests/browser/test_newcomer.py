@@ -5,33 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-EXAMPLE = "Moonlight Tea House support"
-WHOLE_WALK_MILLISECONDS = 240_000
-"""The run takes 10 to 20 seconds on two free cores; here the machine may be busy."""
-
-
-def choose_example(page: Page) -> None:
-    page.get_by_role("button", name=EXAMPLE).first.click()
-    expect(page.locator("#overview")).to_contain_text(EXAMPLE)
-    expect(page.locator(".xray .tok.learnt").first).to_be_visible()
-
-
-@pytest.fixture(scope="module")
-def finished_run(server: Any, browser: Any) -> None:
-    """A finished run of the example, made by clicking alone."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(WHOLE_WALK_MILLISECONDS)
-    page.goto(server.address)
-    choose_example(page)
-    page.get_by_role("tab", name="Train", exact=True).click()
-    page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.locator(".run-state [data-slot=word]")).to_have_text("Finished", timeout=WHOLE_WALK_MILLISECONDS)
-    expect(page.locator("#the-way")).to_contain_text("Finished")
-    context.close()
+from tests.browser.conftest import EXAMPLE, choose_example
 
 
 def test_an_example_shows_its_rows_figures_and_what_the_model_learns_to_say(window: Any) -> None:
@@ -67,13 +43,13 @@ def test_the_whole_walk_ends_with_two_different_answers(finished_run: None, wind
     page = window.page
     window.open_tab("Compare")
     page.get_by_role("button", name="When does the tea house open?").click()
-    base, tuned = (page.locator(f"#chat-{arm} [data-testid=bot]").last for arm in ("base", "tuned"))
-    expect(page.locator("#difference .card")).to_be_visible()
+    base, tuned = (page.locator(f"#talk-current .answer[data-chair={arm}] .says") for arm in ("base", "tuned"))
+    expect(page.locator("#talk-current .difference")).to_be_visible()
     assert base.inner_text().strip() != tuned.inner_text().strip()
     expect(tuned).to_contain_text(re.compile("seven|open", re.IGNORECASE))
-    expect(page.locator("#label-base .pane-label")).to_have_attribute("data-adapter", "off")
-    expect(page.locator("#label-tuned .pane-label")).to_have_attribute("data-adapter", "on")
-    expect(page.locator("#label-tuned .pane-label")).to_have_attribute("data-measured", "true")
+    expect(page.locator("#label-1 .pane-label")).to_have_attribute("data-adapter", "off")
+    expect(page.locator("#label-2 .pane-label")).to_have_attribute("data-adapter", "on")
+    expect(page.locator("#label-2 .pane-label")).to_have_attribute("data-measured", "true")
 
 
 def test_a_reloaded_page_shows_the_whole_curve_and_every_choice(finished_run: None, window: Any) -> None:
@@ -93,17 +69,16 @@ def test_a_reloaded_page_shows_the_whole_curve_and_every_choice(finished_run: No
 def test_a_question_is_written_answered_and_can_be_asked_again(finished_run: None, window: Any) -> None:
     page = window.page
     window.open_tab("Compare")
-    page.get_by_role("textbox", name="Ask both models").fill("What is the wifi password?")
+    page.get_by_role("textbox", name="Ask all of them").fill("What is the wifi password?")
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("#difference .card")).to_be_visible()
-    expect(page.locator("#label-tuned .figures")).to_contain_text("tokens/s")
+    expect(page.locator("#talk-current .difference")).to_be_visible()
+    expect(page.locator("#talk-current .answer[data-chair=tuned] .figures")).to_contain_text("tokens/s")
     page.get_by_role("button", name="Regenerate").click()
-    page.wait_for_timeout(2000)  # the old answer stands until the new one begins, and looks the same
+    expect(page.locator("#talk-current .turn-tools")).to_contain_text("2 of 2")
     expect(page.get_by_role("button", name="Send")).to_be_enabled()
-    expect(page.locator("#difference .card")).to_be_visible()
-    expect(page.locator("#chat-tuned [data-testid=bot]")).to_have_count(1)
+    expect(page.locator("#talk .turn")).to_have_count(1)
     page.get_by_role("button", name="Clear", exact=True).last.click()
-    expect(page.locator("#chat-tuned [data-testid=bot]")).to_have_count(0)
+    expect(page.locator("#talk .turn")).to_have_count(0)
 
 
 def start_a_long_run(window: Any) -> None:

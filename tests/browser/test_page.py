@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+
+from tests.browser.axe import violations
 
 TABS = ("Data", "Technique", "Train", "Compare")
 EXAMPLE = "Moonlight Tea House support"
-
-
-def violations(page: Any) -> list[str]:
-    found = Axe().run(page).response
-    assert len(found["passes"]) > 10, "axe looked at nothing"
-    return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])

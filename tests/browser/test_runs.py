@@ -13,8 +13,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, Server
-from tests.browser.test_newcomer import choose_example
+from tests.browser.conftest import ROOT, Server, choose_example
 
 PATIENCE = 240_000
 WORD = ".run-state [data-slot=word]"
@@ -46,7 +45,7 @@ def test_a_paused_run_frees_the_processor_answers_and_goes_on_to_its_end(window:
     expect(page.locator("#status-bar [data-slot=state]")).to_have_text("Ready")
     window.open_tab("Compare")
     page.get_by_role("button", name="When does the tea house open?").click()
-    expect(page.locator("#difference .card")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#talk-current .difference")).to_be_visible(timeout=PATIENCE)
     window.open_tab("Train")
     page.get_by_role("button", name="Resume", exact=True).click()
     expect(page.locator(WORD)).to_have_text("Finished", timeout=PATIENCE)

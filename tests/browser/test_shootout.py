@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+
+from tests.browser.axe import violations
 
 EXAMPLE = "Moonlight Tea House support"
 FEW_TOKENS = "2400"
@@ -21,12 +22,6 @@ def choose(page: Page) -> None:
     expect(page.locator(".xray .tok.learnt").first).to_be_visible()
     page.get_by_role("tab", name="Technique", exact=True).click()
     expect(page.locator("#cost .stats")).to_be_visible()
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response
-    assert len(found["passes"]) > 10, "axe looked at nothing"
-    return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]
 
 
 def wait_for_the_series(page: Page) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+
+from tests.browser.axe import violations
 
 EXAMPLE = "Moonlight Tea House support"
 
@@ -23,12 +24,6 @@ def page(window: Any) -> Page:
     window.open_tab("Technique")
     expect(window.page.locator("#cost .stats")).to_be_visible()
     return window.page
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response
-    assert len(found["passes"]) > 10, "axe looked at nothing"
-    return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]
 
 
 def test_a_technique_of_the_picker_shows_its_card_its_picture_and_what_it_trains(page: Page) -> None:

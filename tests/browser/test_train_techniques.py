@@ -7,16 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+
+from tests.browser.axe import violations
 
 RUN_MILLISECONDS = 240_000
 """These runs take seconds on free cores; here the machine may be busy."""
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response
-    return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]
 
 
 def train(window: Any, example: str, technique: str, steps: int) -> Page:
@@ -67,9 +63,9 @@ def test_labels_end_with_a_matrix_and_a_tuned_side_that_says_a_label(new_window:
     assert violations(page) == []
     window.open_tab("Compare")
     page.locator("#chips button").first.click()
-    expect(page.locator("#chat-tuned [data-testid=bot]")).to_contain_text("%")
-    expect(page.locator("#label-tuned")).to_contain_text("the label it gives")
-    expect(page.locator("#difference .card")).to_have_count(0)
+    expect(page.locator("#talk-current .answer[data-chair=tuned] .says")).to_contain_text("%")
+    expect(page.locator("#label-2")).to_contain_text("the label it gives")
+    expect(page.locator("#talk .difference")).to_have_count(0)
     assert violations(page) == []
 
 

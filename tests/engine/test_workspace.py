@@ -52,7 +52,7 @@ def test_an_examples_own_settings_are_the_defaults_on_the_starter(workspace: Wor
     dataset = workspace.data.inspect_example("shop").dataset
     assert dataset
     wanted = workspace.data.example("shop").settings["lora"]
-    shown = {row.key: row.default for row in workspace.hyperparameters("lora", "starter", dataset.fingerprint)}
+    shown = {row.key: row.default for row in workspace.planner.hyperparameters("lora", "starter", dataset.fingerprint)}
     assert {key: shown[key] for key in wanted} == dict(wanted)
 
 
@@ -70,7 +70,7 @@ def test_rows_that_the_technique_cannot_learn_from_are_refused_in_words(workspac
     preference = next(e for e in workspace.data.examples() if e.dataset_type is DatasetType.PREFERENCE)
     dataset = workspace.data.inspect_example(preference.key).dataset
     assert dataset
-    assert "better and a worse" in str(workspace.reason_against("lora", dataset.fingerprint))
+    assert "better and a worse" in str(workspace.planner.reason_against("lora", dataset.fingerprint))
     with pytest.raises(PlanError, match="better and a worse"):
         workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {}))
 

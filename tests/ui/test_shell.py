@@ -73,7 +73,7 @@ def test_an_example_brings_its_rows_and_a_technique_that_exists(workspace: Works
     assert chosen.dataset_rows > 100
     assert chosen.example == "shop"
     assert chosen.run is None
-    assert chosen.technique in {entry.technique.key for entry in workspace.techniques()}
+    assert chosen.technique in {entry.technique.key for entry in workspace.planner.techniques()}
 
 
 def test_choices_without_a_run_survive_a_reload_by_way_of_the_browser(workspace: Workspace) -> None:

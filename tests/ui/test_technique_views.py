@@ -236,7 +236,7 @@ def test_mistakes_speak_the_words_of_people(workspace: Workspace) -> None:
 def test_all_techniques_are_compared_for_a_model_and_its_rows(workspace: Workspace) -> None:
     shop = workspace.data.inspect_example("shop").dataset
     assert shop is not None
-    rows = {each.technique.key: each for each in workspace.compare_techniques("starter", shop.fingerprint)}
+    rows = {each.technique.key: each for each in workspace.planner.compare_techniques("starter", shop.fingerprint)}
     assert list(rows) == list(TECHNIQUES)
     assert rows["dpo"].misfit and rows["dpo"].memory_bytes is None and rows["dpo"].trainable_parameters
     assert rows["full"].file_bytes > rows["lora"].file_bytes > rows["ia3"].file_bytes > 0

@@ -21,8 +21,8 @@ from engine.types import (
     RunStatus,
     TrainingPlan,
 )
-from engine.workspace import GenerationSettings, SeriesDelta, Workspace
-from ui import compare_views, tab_compare, tab_train, train_views
+from engine.workspace import Chair, GenerationSettings, SeriesDelta, Workspace
+from ui import chat, chat_views, compare_views, tab_train, train_views
 from ui.choices import Choices
 from ui.confusion_view import MOST_LABELS, confusion_table, most_confused
 from ui.proof_view import memory_shown, proof_shown, warnings_shown
@@ -149,7 +149,7 @@ def test_what_follows_a_reward_model_is_chosen_on_the_questions_of_its_pairs(tmp
     chosen = choices_after_reward_model(workspace, Choices(dataset=pairs.fingerprint, run="r"), run)
     assert (chosen.technique, chosen.run) == ("rloo", None)
     assert chosen.overrides == {"reward": "reward_model", "reward_run": "r"}
-    assert workspace.reason_against(chosen.technique, str(chosen.dataset)) is None
+    assert workspace.planner.reason_against(chosen.technique, str(chosen.dataset)) is None
     workspace.close()
 
 
@@ -175,21 +175,23 @@ def test_rows_that_do_not_fit_are_said_where_start_is_and_on_the_way() -> None:
     ],
 )
 def test_a_pane_says_what_is_seen_in_it(technique: str, tuned: str) -> None:
-    assert tuned in compare_views.pane_label(True, "tuned", run_of(technique), None)
+    chair = Chair("tuned", "Tuned", "the model with what it learnt", has_adapter=True)
+    phrase = chat.phrase_of(chair, compare_views.asking_of(run_of(technique)))
+    assert tuned in chat_views.pane_label(chair, phrase, None)
 
 
 def test_a_label_has_no_tokens_and_no_difference() -> None:
     chunk = SimpleNamespace(tokens=0, seconds=0.02, finished=True, finish_reason="stop")
-    assert "token" not in compare_views.figures_text(chunk)
+    assert "token" not in chat_views.figures_text(chunk)
     assert not compare_views.asking_of(run_of("classification")).differs
 
 
 def test_settings_of_chance_are_off_with_a_reason_where_nothing_is_drawn() -> None:
-    _, _, temperature, seed = tab_compare._around_the_box(compare_views.asking_of(run_of("classification")))
+    temperature, seed = chat.chance_controls(compare_views.asking_of(run_of("classification")))
     for control in (temperature, seed):
         assert control["interactive"] is False and "not drawn by chance" in control["info"]
     assert temperature["value"] == GenerationSettings().temperature
-    _, _, temperature, _ = tab_compare._around_the_box(compare_views.ANSWERS)
+    temperature, _ = chat.chance_controls(compare_views.ANSWERS)
     assert temperature["interactive"] is True and "value" not in temperature
 
 

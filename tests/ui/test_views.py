@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from engine.models.generation import GenerationChunk
 from engine.training.curves import Block
 from engine.types import (
     Checkpoint,
@@ -23,6 +24,7 @@ from engine.types import (
     TrainingPlan,
 )
 from engine.workspace import (
+    Chair,
     ColumnFacts,
     Derivation,
     DiskUse,
@@ -40,8 +42,19 @@ from engine.workspace import (
     Verdict,
     Xray,
 )
-from ui import compare_views, data_views, disk_panel, length_views, rows_views, run_desk_views, run_list, train_views
+from ui import (
+    chat_views,
+    compare_views,
+    data_views,
+    disk_panel,
+    length_views,
+    rows_views,
+    run_desk_views,
+    run_list,
+    train_views,
+)
 from ui.choices import Choices
+from ui.conversation import Conversation
 from ui.markup import text
 from ui.status_bar import train_text
 from ui.the_way import next_steps, stops_of, the_way
@@ -77,6 +90,14 @@ PAGE = RowsPage(("row", EVIL), (("1", EVIL), ("2", EVIL)), 0, 20)
 RENDERED = SimpleNamespace(
     text=EVIL, token_ids=(1, 2, 3), trained=(False, True, True), pieces=("<|user|>", EVIL, "end"), cut_at=2, raw=False
 )
+CHAIR, OTHER = Chair(f"run:{EVIL}", EVIL, EVIL, has_adapter=True), Chair("base", EVIL, EVIL)
+CHUNK = GenerationChunk(CHAIR.key, EVIL, 3, 0.5, 0.1, True, "stop", True)
+TALK = (
+    Conversation()
+    .asked(EVIL)
+    .answered(CHUNK)
+    .answered(replace(CHUNK, arm="base", text=f"{EVIL} too", adapter_active=False))
+)
 ONE_SIDE = Xray((Side("", RENDERED),))
 PAIR = Xray((Side("chosen", RENDERED, (False, True, False)), Side("rejected", RENDERED, (False, False, False))))
 DERIVATION = Derivation(
@@ -102,9 +123,12 @@ DRAWN = {
     "desk": run_desk_views.desk(TAGGED, [Checkpoint("run-1", 3, Path("/r/c"), 9, -0.5)], RunBytes(99, 9), 3),
     "disk": disk_panel.disk_shown(DiskUse({"run-1": RunBytes(99, 9)}, 1, 2, 3), [TAGGED]),
     "about": train_views.about_to_run(EVIL, EVIL, EVIL, 3),
-    "label": compare_views.pane_label(True, "tuned", RUN, None),
-    "word difference": compare_views.difference(f"one {EVIL} two three", f"one {EVIL} two four"),
-    "far apart": compare_views.difference(EVIL, "quite another text altogether"),
+    "label": chat_views.pane_label(CHAIR, EVIL, CHUNK),
+    "talk": chat_views.talk(TALK.asked(EVIL), (CHAIR, OTHER), (), differs=True),
+    "last turn": chat_views.last_turn(TALK, (CHAIR, OTHER), (), differs=True, writing=False),
+    "word difference": chat_views.difference(f"one {EVIL} two three", f"one {EVIL} two four", (EVIL, EVIL)),
+    "far apart": chat_views.difference(EVIL, "quite another text altogether", (EVIL, EVIL)),
+    "in memory": chat_views.in_memory([SimpleNamespace(title=EVIL, what="base", size_bytes=3)]),
     "way": the_way(Choices(dataset="f", dataset_name=EVIL, dataset_rows=3), RUN, EVIL, EVIL),
     "busy": compare_views.busy(EVIL),
 }
@@ -164,15 +188,15 @@ def test_a_file_of_old_letters_can_be_read_as_what_it_is() -> None:
 
 
 def test_a_pane_is_named_by_what_was_measured_not_by_what_was_asked_for() -> None:
-    drawn = compare_views.pane_label(False, "tuned", RUN, None)
-    assert "<strong>Base</strong>" in drawn
+    drawn = chat_views.pane_label(CHAIR, "", replace(CHUNK, adapter_active=False))
+    assert "base weights" in drawn and 'data-adapter="off"' in drawn
     assert "this pane should show the other one" in drawn
 
 
 def test_close_answers_are_compared_word_by_word_and_others_by_length() -> None:
-    assert "<del>seven</del> <ins>eight</ins>" in compare_views.difference("we open at seven", "we open at eight")
-    assert "too different" in compare_views.difference("I do not know that", "We open early every single morning")
-    assert "the same, word for word" in compare_views.difference("yes", "yes")
+    assert "<del>seven</del> <ins>eight</ins>" in chat_views.difference("we open at seven", "we open at eight")
+    assert "Too different" in chat_views.difference("I do not know that", "We open early every single morning")
+    assert "say the same, word for word" in chat_views.difference("yes", "yes")
 
 
 def test_the_page_gets_figures_that_are_new_and_keeps_the_others() -> None:

@@ -11,7 +11,7 @@ from peft import IA3Config, PrefixTuningConfig, PromptTuningConfig, get_peft_mod
 from engine.data.tokenization import Encoded
 from engine.errors import ModelError
 from engine.models.bodies import Bodies, with_shared_weights
-from engine.models.decoding import encode_prompt
+from engine.models.decoding import answer_token_ids, encode_prompt
 from engine.models.generation import Seat, Voices
 from engine.models.generation_settings import GenerationSettings
 from engine.models.loading import load_base, load_tokenizer
@@ -146,7 +146,7 @@ def test_a_base_that_nobody_needs_is_given_back(tiny):
 def test_the_places_of_an_answer_are_as_likely_as_the_model_finds_them(voices, seats, tiny):
     """Their mean surprise is the loss that the trainer would see."""
     tokenizer = load_tokenizer(tiny)
-    prompt, answer = encode_prompt(QUESTION, tokenizer, 128), tokenizer.encode("a dog sat", add_special_tokens=False)
+    prompt, answer = encode_prompt(QUESTION, tokenizer, 128), answer_token_ids(QUESTION, "a dog sat", tokenizer)
     trained = [False] * len(prompt) + [True] * len(answer)
     row = Encoded(prompt + answer, [(0, 0)] * len(trained), trained)
     for seat in seats:

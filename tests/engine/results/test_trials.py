@@ -84,7 +84,7 @@ def test_no_technique_is_made_up_and_there_are_not_too_many(
 ) -> None:
     with pytest.raises(UsageError):
         workspace.trials.plan_shootout(choices("shop"), ["lora", "<script>"])
-    many = [one.technique.key for one in workspace.techniques()][:13]
+    many = [one.technique.key for one in workspace.planner.techniques()][:13]
     assert "too many techniques" in workspace.trials.plan_shootout(choices("shop"), many).mistakes[0].sentence
 
 
@@ -95,7 +95,7 @@ def test_suggestions_can_learn_from_the_rows(
     dataset = choices(example).dataset
     keys = workspace.trials.suggested("starter", dataset)
     assert 1 <= len(keys) <= 6
-    assert all(workspace.reason_against(key, dataset) is None for key in keys)
+    assert all(workspace.planner.reason_against(key, dataset) is None for key in keys)
 
 
 def test_a_sweep_keeps_the_other_choices_and_tells_all_mistakes(

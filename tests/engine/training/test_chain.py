@@ -105,7 +105,7 @@ def test_a_reward_model_is_reused_by_the_next_run(
 def test_the_newest_run_that_left_a_reward_model_is_filled_in(
     laboratory: Laboratory, chain: Run, judge: Run, plain: Run
 ) -> None:
-    rows = {row.key: row.default for row in laboratory.workspace.hyperparameters("grpo", "starter")}
+    rows = {row.key: row.default for row in laboratory.workspace.planner.hyperparameters("grpo", "starter")}
     newest = next(run.id for run in laboratory.workspace.runs() if run.id in {chain.id, judge.id})
     assert rows["reward_run"] == newest
 

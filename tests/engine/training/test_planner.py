@@ -26,29 +26,29 @@ def workspace(laboratory: Laboratory) -> Workspace:
 
 
 def test_methods_that_an_objective_cannot_use_are_named_with_their_reason(workspace: Workspace) -> None:
-    reasons = workspace.setting_reasons("rloo", "starter", {})["tuning_method"]
+    reasons = workspace.planner.setting_reasons("rloo", "starter", {})["tuning_method"]
     assert set(reasons) == {"prompt_tuning", "p_tuning", "pissa", "olora", "llama_adapter"}
     assert all(reasons.values())
 
 
 def test_where_every_option_is_possible_nothing_is_said(workspace: Workspace) -> None:
-    assert "dpo_loss_type" not in workspace.setting_reasons("dpo", "starter", {"label_smoothing": 0.1})
-    assert "tuning_method" not in workspace.setting_reasons("instruction", "starter", {})
+    assert "dpo_loss_type" not in workspace.planner.setting_reasons("dpo", "starter", {"label_smoothing": 0.1})
+    assert "tuning_method" not in workspace.planner.setting_reasons("instruction", "starter", {})
 
 
 def test_an_option_becomes_impossible_by_what_was_changed_beside_it(workspace: Workspace) -> None:
-    assert "gradient_checkpointing" not in workspace.setting_reasons("dpo", "starter", {"tuning_method": "lora"})
-    changed = workspace.setting_reasons("dpo", "starter", {"tuning_method": "prefix_tuning"})
+    assert "gradient_checkpointing" not in workspace.planner.setting_reasons("dpo", "starter", {"tuning_method": "lora"})
+    changed = workspace.planner.setting_reasons("dpo", "starter", {"tuning_method": "prefix_tuning"})
     assert set(changed["gradient_checkpointing"]) == {"true"}
 
 
 def test_the_robust_loss_is_impossible_until_labels_may_be_doubted(workspace: Workspace) -> None:
-    assert set(workspace.setting_reasons("dpo", "starter", {})["dpo_loss_type"]) == {"robust"}
+    assert set(workspace.planner.setting_reasons("dpo", "starter", {})["dpo_loss_type"]) == {"robust"}
 
 
 def test_rows_decide_which_rewards_can_be_given(laboratory: Laboratory) -> None:
     with_answers, without = (
-        laboratory.workspace.setting_reasons("grpo", "starter", {}, laboratory.rows(name)).get("reward", {})
+        laboratory.workspace.planner.setting_reasons("grpo", "starter", {}, laboratory.rows(name)).get("reward", {})
         for name in ("answers", "questions")
     )
     assert "exact_answer" not in with_answers and "exact_answer" in without
@@ -56,25 +56,25 @@ def test_rows_decide_which_rewards_can_be_given(laboratory: Laboratory) -> None:
 
 @pytest.mark.parametrize(("rows", "said"), [("answers", {"true"}), ("messages", {"true"}), ("text", set())])
 def test_only_plain_text_can_be_filled_up(laboratory: Laboratory, rows: str, said: set[str]) -> None:
-    reasons = laboratory.workspace.setting_reasons("lora", "starter", {}, laboratory.rows(rows))
+    reasons = laboratory.workspace.planner.setting_reasons("lora", "starter", {}, laboratory.rows(rows))
     assert set(reasons.get("packing", {})) == said
 
 
 def test_before_rows_are_chosen_nothing_is_impossible_because_of_them(workspace: Workspace) -> None:
-    assert "packing" not in workspace.setting_reasons("lora", "starter", {})
+    assert "packing" not in workspace.planner.setting_reasons("lora", "starter", {})
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES)
 def test_the_value_that_a_setting_starts_with_is_never_impossible(technique: str, laboratory: Laboratory) -> None:
     workspace = laboratory.workspace
-    started = {row.key: str(row.default).lower() for row in workspace.hyperparameters(technique, "starter")}
-    reasons = workspace.setting_reasons(technique, "starter", {})
+    started = {row.key: str(row.default).lower() for row in workspace.planner.hyperparameters(technique, "starter")}
+    reasons = workspace.planner.setting_reasons(technique, "starter", {})
     assert [key for key, options in reasons.items() if started[key] in options] == []
 
 
 def test_rows_that_do_not_suit_are_refused_in_words_and_rows_that_do_are_not(laboratory: Laboratory) -> None:
     against = {
-        (technique, rows): laboratory.workspace.reason_against(technique, laboratory.rows(rows))
+        (technique, rows): laboratory.workspace.planner.reason_against(technique, laboratory.rows(rows))
         for technique in ("continued_pretraining", "instruction", "dpo", "rloo", "kto") for rows in ("text", "messages", "pairs")
     }  # fmt: skip
     suits = {key for key, reason in against.items() if reason is None}
@@ -84,4 +84,4 @@ def test_rows_that_do_not_suit_are_refused_in_words_and_rows_that_do_are_not(lab
 
 def test_an_unknown_technique_is_a_sentence(workspace: Workspace) -> None:
     with pytest.raises(UsageError, match="no technique"):
-        workspace.setting_reasons("magic", "starter", {})
+        workspace.planner.setting_reasons("magic", "starter", {})

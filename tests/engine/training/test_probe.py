@@ -103,8 +103,8 @@ def small_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_what_fits_says_so_and_needs_no_change(workspace: Workspace) -> None:
     dataset = workspace.data.inspect_example("polite").dataset
     assert dataset
-    assert workspace.fit(PlanChoices("lora", dataset.fingerprint, "starter", {})).verdict == "fits"
-    assert workspace.cheapest_change(PlanChoices("lora", dataset.fingerprint, "starter", {})) is None
+    assert workspace.planner.fit(PlanChoices("lora", dataset.fingerprint, "starter", {})).verdict == "fits"
+    assert workspace.planner.cheapest_change(PlanChoices("lora", dataset.fingerprint, "starter", {})) is None
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_the_cheapest_change_is_named_in_the_refusal_and_its_plan_fits(
         PlanChoices(technique, dataset.fingerprint, "starter", settings)
     ).estimate.memory_total_bytes
     small_machine(int(needed * 0.99))
-    assert workspace.fit(PlanChoices(technique, dataset.fingerprint, "starter", settings)).verdict == "does_not_fit"
-    change = workspace.cheapest_change(PlanChoices(technique, dataset.fingerprint, "starter", settings))
+    assert workspace.planner.fit(PlanChoices(technique, dataset.fingerprint, "starter", settings)).verdict == "does_not_fit"
+    change = workspace.planner.cheapest_change(PlanChoices(technique, dataset.fingerprint, "starter", settings))
     assert change
     with pytest.raises(PlanError) as refused:
         workspace.plan(PlanChoices(technique, dataset.fingerprint, "starter", settings))

@@ -52,7 +52,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Proved:
-    """What the run itself looked at when it ended; see `engine.events.RunProved`."""
+    """What the run itself looked at when it ended; see `engine.events.RunProved`. No answers were probed of what gives no words."""
 
     weights_moved: bool
     probes: int

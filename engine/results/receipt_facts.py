@@ -13,6 +13,7 @@ from pathlib import Path
 from engine.data.dataset import read_rows
 from engine.events import RunEvent, RunFinished, RunProved, RunStarted, StepLogged
 from engine.guide.evidence import ARM_TITLES
+from engine.guide.rewards import RewardSettings
 from engine.guide.techniques import TECHNIQUES
 from engine.results.intervals import wilson
 from engine.results.measurements import AnsweredRow, MeasuredArm, held_out_key
@@ -21,7 +22,7 @@ from engine.results.receipt import CHANCE, ArmResult, Contrast, Costs, NotMeasur
 from engine.results.shelf import MOST_ROWS, question_of
 from engine.training.checkpoints import MANIFEST
 from engine.training.metrics import summary
-from engine.types import Checkpoint, HeldOut, Objective, Run
+from engine.types import Checkpoint, HeldOut, Objective, Run, TrainingPlan
 
 FEW_ROWS, SMALL_MODEL_PARAMETERS = 30, 100_000_000
 SHOWN_ROWS = 3
@@ -53,13 +54,26 @@ def _public_name(model: str) -> str:
     return Path(model).name if Path(model).is_absolute() else model
 
 
-def proof_of(events: Sequence[RunEvent]) -> Proved | None:
+def rule_of(plan: TrainingPlan) -> str:
+    """Return the rule that a plan rewards, where a metric of that name scores just as it does; empty otherwise.
+
+    The pattern and the length that a person chose are not told to metrics.
+    """
+    values, usual = plan.hyperparameters, RewardSettings()
+    own_length = values.get("reward_target_words", usual.target_words) != usual.target_words
+    reward = str(values.get("reward") or "")
+    return "" if reward in {"reward_model", "matches_pattern"} or (reward == "length" and own_length) else reward
+
+
+def proof_of(run: Run, events: Sequence[RunEvent]) -> Proved | None:
     """Return what the run looked at when it ended; None where it did not get there."""
     proved = next((event for event in reversed(events) if isinstance(event, RunProved)), None)
     if proved is None:
         return None
+    writes = reason_against_texts(run) is None  # a head's labels and rewards are nothing that the base says at all
+    probes, changed = (proved.probes, proved.answers_changed) if writes else (0, 0)
     return Proved(
-        proved.weights_moved, proved.probes, proved.answers_changed, proved.reload_difference, proved.tolerance,
+        proved.weights_moved, probes, changed, proved.reload_difference, proved.tolerance,
         tuple(proved.problems),
     )  # fmt: skip
 
@@ -158,6 +172,8 @@ def standing_gaps(run: Run, rows: int) -> list[NotMeasured]:
         NotMeasured("Energy and money", "The machine does not tell what power it used, and what its time costs is not known."),
         NotMeasured("Your own prompts", "The base was asked as it is; a better prompt of yours may do better. Try it on the Technique tab."),
     ]  # fmt: skip
+    if TECHNIQUES[plan.technique].objective in REWARDED and not rule_of(plan):
+        gaps.append(NotMeasured("The reward it was trained on", "The held-out answers were scored by another metric; the curves show the reward in training."))  # fmt: skip
     if 0 < rows < FEW_ROWS:
         gaps.append(NotMeasured("Small differences", f"{rows} rows are too few to see them."))
     if plan.model.parameters < SMALL_MODEL_PARAMETERS:
@@ -177,5 +193,8 @@ def reason_against_texts(run: Run) -> str | None:
         case says:
             return f"The tuned model gives {says} and no words."
 
+
+REWARDED = frozenset({Objective.RLOO, Objective.GRPO, Objective.RLHF})
+"""Objectives in which the model's own answers are rewarded."""
 
 OBJECTIVES_WITHOUT_WORDS: Mapping[Objective, str] = {Objective.CLASSIFICATION: "labels", Objective.REWARD: "a reward"}

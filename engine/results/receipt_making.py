@@ -242,7 +242,7 @@ class Making:
         key, title, help_ = PAIRS_METRIC if self._pairs else (metric.key, metric.title, metric.help)
         if not self._arms and not self._pairs:
             key = title = help_ = ""
-        drift, proof = self._drift(), facts.proof_of(self._events)
+        drift, proof = self._drift(), facts.proof_of(self._run, self._events)
         if proof is None:
             self._gap("Whether the kept weights answer as they did in training", "The run did not come to its end.")
         tuned = self._arm(Arm.TUNED)

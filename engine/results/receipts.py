@@ -20,7 +20,7 @@ from engine.results.advice import AdviceRoom
 from engine.results.inquiry import Found
 from engine.results.listening import Listening
 from engine.results.receipt import Receipt
-from engine.results.receipt_facts import seal_of
+from engine.results.receipt_facts import rule_of, seal_of
 from engine.results.receipt_making import Making, Parts, ReceiptProgress, Stopped
 from engine.training.checkpoints import likely_result
 from engine.training.run_folder import write_whole
@@ -111,11 +111,9 @@ class Receipts:
 
     def asked_of(self, run: Run, data: str | None) -> Found:
         """Return what a run's rows are asked about, by the metric that suits what it was trained for."""
-        reward = str(run.plan.hyperparameters.get("reward") or "")
         found = self._advice.found_of(run)
-        if (
-            reward in found.metrics and reward != "matches_pattern"
-        ):  # the pattern would have to be told to the metric too
+        reward = rule_of(run.plan)
+        if reward in found.metrics:
             found = self._advice.found_of(run, reward)
         if data is None:
             return found

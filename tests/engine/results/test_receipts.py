@@ -166,6 +166,7 @@ def test_a_reward_model_is_compared_with_a_coin(of_kind: Callable[[str], Receipt
     assert receipt.metric == "pairs_ordered" and [one.against for one in receipt.contrasts] == [CHANCE]
     assert f"of {FEW} held-out pairs in the right order" in receipt.sentence
     assert "a reward and no words" in gaps(receipt) and receipt.drift is None
+    assert receipt.proof and receipt.proof.probes == 0
 
 
 @pytest.mark.parametrize(

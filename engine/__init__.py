@@ -178,6 +178,7 @@ results/
   receipts.py         the room in which receipts are made and kept
   papers.py           the room in which a run is put on paper: card and script
   hosted.py           export of a dataset for a hosted provider
+  export.py           which formats a tuned model can be exported to, and why not
   shootout.py         techniques that learnt equally much: budget, scores, verdict
   series_table.py     a series as a table: one row a run, as far as it has come
   trials.py           the room of a workspace for many runs at once

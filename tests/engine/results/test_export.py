@@ -1,0 +1,35 @@
+"""Which results can be exported to which formats, and the reasons against it."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.guide.techniques import TECHNIQUES
+from engine.results.export import EXPORT_FORMATS, reason_against
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_every_technique_leaves_with_what_it_learnt_or_says_why_not(technique: str) -> None:
+    reasons = {key: reason_against(EXPORT_FORMATS[key], technique, {}, "llama") for key in ("adapter", "merged")}
+    if technique == "adapters":
+        assert "without Luthier" in reasons["adapter"] and "Bottleneck" in reasons["merged"]
+    else:
+        assert "" in reasons.values()
+
+
+def test_full_fine_tuning_is_exported_merged_and_not_as_an_adapter() -> None:
+    assert "Export it merged" in reason_against(EXPORT_FORMATS["adapter"], "full", {}, "llama")
+    assert reason_against(EXPORT_FORMATS["merged"], "full", {}, "llama") == ""
+
+
+def test_prompt_tuning_cannot_be_merged() -> None:
+    assert "cannot be added" in reason_against(EXPORT_FORMATS["merged"], "prompt_tuning", {}, "llama")
+    assert reason_against(EXPORT_FORMATS["adapter"], "prompt_tuning", {}, "llama") == ""
+
+
+def test_an_unknown_family_is_no_gguf() -> None:
+    assert "family opt" in reason_against(EXPORT_FORMATS["gguf"], "lora", {}, "opt")
+
+
+def test_a_classification_model_is_no_gguf() -> None:
+    assert "labels" in reason_against(EXPORT_FORMATS["gguf"], "classification", {}, "llama")

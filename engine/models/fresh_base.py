@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from engine.errors import ModelError
 from engine.models.decoding import Speaker, encode_prompt, generation_config
 from engine.models.generation_settings import GenerationSettings
-from engine.models.loading import DTYPES, LOAD_LOCK
+from engine.models.loading import DTYPES, LOAD_LOCK, without_repacking
 from engine.models.tuned import Recipe
 
 
@@ -48,6 +48,8 @@ def fresh_answers(
         )  # fmt: skip
     if recipe.quantisation is None:
         torch.nn.Module.to(model, torch.device(recipe.device))
+    else:
+        without_repacking(model)
     model.eval()
     answers = []
     for messages in conversations:

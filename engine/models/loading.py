@@ -117,7 +117,7 @@ def load_base(
         if quantisation is None:  # 4-bit weights were put where they belong while they were made
             torch.nn.Module.to(base, torch.device(device))
         else:
-            _without_repacking(base)
+            without_repacking(base)
     base.config.use_cache = True
     if not outputs:
         _without_habits(base)
@@ -125,7 +125,7 @@ def load_base(
     return base
 
 
-def _without_repacking(base: PreTrainedModel) -> None:
+def without_repacking(base: PreTrainedModel) -> None:
     """Keep 4-bit weights as they are also when the model answers.
 
     On processors with avx512_bf16, bitsandbytes 0.50 lays them out anew before the first answer. That fails where the width of a layer

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from engine.types import Run
 from engine.workspace import Workspace
 from tests.compat.cells import Cell
 from tests.compat.laboratory import Laboratory
@@ -20,10 +21,10 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]
 
 
 @pytest.fixture
-def train_and_check(laboratory: Laboratory) -> Callable[[Cell], None]:
-    """Train a cell and check what its run says of itself."""
+def train_and_check(laboratory: Laboratory) -> Callable[[Cell], Run]:
+    """Train a cell, check what its run says of itself, and return it."""
 
-    def check(cell: Cell) -> None:
+    def check(cell: Cell) -> Run:
         run = laboratory.train(cell)
         assert run.error is None, f"{run.error}"
         events = {event.kind: event for event in laboratory.workspace.events(run.id)}
@@ -32,5 +33,6 @@ def train_and_check(laboratory: Laboratory) -> Callable[[Cell], None]:
         assert proved.weights_moved or not cell.must_move, proved.problems
         assert proved.reload_difference <= proved.tolerance, proved.problems
         assert proved.base_difference == 0.0 or cell.method.value == "qlora", proved.problems
+        return run
 
     return check

@@ -12,13 +12,16 @@ from engine.errors import PlanError
 from engine.guide.compatibility import RULES
 from engine.guide.methods import METHODS
 from engine.guide.objectives import OBJECTIVES
-from engine.types import TuningMethod
+from engine.types import Run, TuningMethod
 from tests.compat.cells import Cell, default_cells, matrix, sample
-from tests.compat.laboratory import Laboratory
+from tests.compat.laboratory import THINGS, Laboratory
 
 ALL = "COMPAT_ALL"
 """Set by `make compat`: every allowed cell trains, which takes a quarter of an hour."""
 
+QUESTIONS = [
+    *(f"Do you have {thing}?" for thing in THINGS), "What is the capital of Spain?", "Who are you?", "Say hello to me.", "Write two lines.",
+]  # fmt: skip
 MATRIX = list(matrix())
 ALLOWED = [cell for cell in MATRIX if not cell.broken]
 FORBIDDEN = [cell for cell in MATRIX if cell.broken]
@@ -30,18 +33,23 @@ def test_the_matrix_holds_every_method_with_every_objective() -> None:
 
 
 @pytest.mark.parametrize("cell", default_cells(), ids=str)
-def test_a_technique_trains_with_its_defaults(cell: Cell, train_and_check: Callable[[Cell], None]) -> None:
+def test_a_technique_trains_with_its_defaults_and_its_base_pane_stays_the_base(
+    cell: Cell, train_and_check: Callable[[Cell], Run], laboratory: Laboratory
+) -> None:
+    """Beside it the base gives the tokens of a base that transformers alone loads."""
     assert not cell.broken
-    train_and_check(cell)
+    run = train_and_check(cell)
+    tested = laboratory.workspace.seating.self_test(run.id, QUESTIONS)
+    assert (tested.same, tested.prompts) == (20, 20)
 
 
 @pytest.mark.parametrize("cell", sample(), ids=str)
-def test_methods_and_objectives_train_with_each_option(cell: Cell, train_and_check: Callable[[Cell], None]) -> None:
+def test_methods_and_objectives_train_with_each_option(cell: Cell, train_and_check: Callable[[Cell], Run]) -> None:
     train_and_check(cell)
 
 
 @pytest.mark.parametrize("cell", ALLOWED if os.environ.get(ALL) else [], ids=str)
-def test_every_allowed_cell_trains(cell: Cell, train_and_check: Callable[[Cell], None]) -> None:
+def test_every_allowed_cell_trains(cell: Cell, train_and_check: Callable[[Cell], Run]) -> None:
     train_and_check(cell)
 
 

@@ -18,6 +18,7 @@ from ui.chat_parts import DEFAULTS, MOST_PANES, PROVING, SEED_MEANS, STARTER, TE
 from ui.conversation import MOST_TURNS, Conversation
 from ui.guard import guarded
 from ui.panel import QUIET, picked
+from ui.session import Session
 
 Updates: TypeAlias = tuple[object, ...]
 
@@ -104,7 +105,7 @@ def phrase_of(chair: Chair, asking: compare_views.Asking) -> str:
     return own or chair.what
 
 
-def wire(workspace: Workspace, parts: Parts, run: gr.Dropdown) -> None:
+def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown) -> None:
     """Wire the chat to its own controls."""
     stops = Stops()
 

@@ -84,16 +84,14 @@ class Parts:
         ]  # fmt: skip
 
 
-def pane_count() -> gr.Radio:
-    """Return the choice of how many sit side by side."""
-    return gr.Radio(
-        [("2 panes", 2), ("3", 3), ("4", 4)], value=2, label="How many side by side", show_label=False, container=False, elem_id="pane-count",
-        min_width=180, scale=0,
-    )  # fmt: skip
-
-
-def layout(count: gr.Radio) -> Parts:
-    """Lay the chat out, under the choice of how many sit side by side."""
+def layout() -> Parts:
+    """Lay the chat out."""
+    with gr.Row(elem_id="pane-tools", equal_height=False):
+        count = gr.Radio(
+            [("2 panes", 2), ("3", 3), ("4", 4)], value=2, label="How many side by side", show_label=False, container=False,
+            elem_id="pane-count", min_width=180, scale=0,
+        )  # fmt: skip
+        chips = panel(elem_id="chips")
     with gr.Row(elem_id="pane-heads", equal_height=True):
         heads, chairs, labels = zip(*(_head(number) for number in range(1, MOST_PANES + 1)), strict=True)
     with gr.Column(elem_id="talk"):
@@ -101,7 +99,6 @@ def layout(count: gr.Radio) -> Parts:
         current = gr.HTML(
             elem_id="talk-current", padding=False, apply_default_css=False, js_on_load="luthier.followed(element, (sent) => trigger('pick', sent));"
         )  # fmt: skip
-    chips = panel(elem_id="chips")
     note = panel(elem_id="editing")
     with gr.Row(elem_id="ask", equal_height=False):
         question = gr.Textbox(

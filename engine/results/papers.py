@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.models.warm_up import WarmUp
+from engine.results.receipts import receipt_in, speaks_of_others
 from engine.results.run_card import environments_of, run_card
 from engine.training.metrics import summary
 from engine.training.store import Store
@@ -29,7 +30,11 @@ class Papers:
     def card(self, run: str) -> str:
         """Return what a run was, as Markdown."""
         found = self._store.run(run)
-        return run_card(found, summary(self._store.events(run), found), environments_of(found.directory))
+        receipt = receipt_in(found.directory)
+        said = receipt.sentence if receipt else ""
+        if receipt and speaks_of_others(receipt, found):
+            said += f" This was measured of its step {receipt.step:,}; other weights speak for it now."
+        return run_card(found, summary(self._store.events(run), found), environments_of(found.directory), said)
 
     def script(self, run: str) -> Script:
         """Return a run as a plain script of the libraries, and what that cannot express."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.data.library import Library
 from engine.errors import DataError, RunError, UsageError
 from engine.guide.evidence import ARM_TITLES, Arm
+from engine.guide.techniques import TECHNIQUES
 from engine.models.warm_up import WarmUp
 from engine.results.advice import AdviceRoom
 from engine.results.inquiry import Found
@@ -25,7 +26,7 @@ from engine.results.receipt_making import Making, Parts, ReceiptProgress, Stoppe
 from engine.training.checkpoints import likely_result
 from engine.training.run_folder import write_whole
 from engine.training.store import Store
-from engine.types import HeldOut, Run
+from engine.types import HeldOut, Objective, Run
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,6 +34,38 @@ if TYPE_CHECKING:
 RECEIPT = "receipt.json"
 USUAL_ARMS = (Arm.BASE, Arm.FEW_SHOT, Arm.RETRIEVAL, Arm.TUNED)
 MOST_ROWS = 200
+
+
+@dataclass(frozen=True)
+class ReceiptScope:
+    """What a receipt of a run can ask.
+
+    Attributes:
+        rows: The held-out rows there are.
+        arms: Other ways to answer that make sense beside base and tuned, the lightest first.
+        seconds: How long it takes to ask each way one row, estimated. General texts and training rows come on top.
+    """
+
+    rows: int
+    arms: tuple[str, ...]
+    seconds: float
+
+
+def receipt_in(directory: Path) -> Receipt | None:
+    """Return the receipt that lies in the folder of a run; None without one, or when it cannot be read."""
+    try:
+        return Receipt.from_json(json.loads((directory / RECEIPT).read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def speaks_of_others(receipt: Receipt, run: Run) -> bool:
+    """Return whether the weights that speak for a run are others than those of its receipt. Cheap."""
+    speaks = likely_result(run)
+    try:
+        return speaks is None or seal_of(run, speaks) != receipt.seal
+    except (OSError, ValueError, KeyError):
+        return True
 
 
 class Receipts:
@@ -56,19 +89,26 @@ class Receipts:
 
     def kept(self, run: str) -> Receipt | None:
         """Return the receipt that was made of a run last; None without one, or when it cannot be read."""
-        try:
-            return Receipt.from_json(json.loads((self._store.run(run).directory / RECEIPT).read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return None
+        return receipt_in(self._store.run(run).directory)
 
     def is_stale(self, run: str) -> bool:
         """Return whether the weights that speak for a run are others than those of its receipt. Cheap; no receipt is not stale."""
-        found, receipt = self._store.run(run), self.kept(run)
-        speaks = likely_result(found)
-        try:
-            return receipt is not None and (speaks is None or seal_of(found, speaks) != receipt.seal)
-        except (OSError, ValueError, KeyError):
-            return True
+        receipt = self.kept(run)
+        return receipt is not None and speaks_of_others(receipt, self._store.run(run))
+
+    def scope(self, run: str) -> ReceiptScope:
+        """Return what a receipt of a run can ask; needs no model.
+
+        Raises:
+            TuningError: When its rows are gone.
+        """
+        found = self._store.run(run)
+        asked = self.asked_of(found, None)
+        gives_rewards = TECHNIQUES[found.plan.technique].objective is Objective.REWARD
+        arms = () if gives_rewards else tuple(
+            arm for arm in self._advice.possible_arms(asked) if arm not in {Arm.BASE, Arm.TUNED}
+        )  # fmt: skip
+        return ReceiptScope(asked.held_out.rows, arms, self._advice.estimated_seconds(asked, [Arm.TUNED], 1))
 
     def make(
         self, run: str, *, arms: Sequence[str] = USUAL_ARMS, data: str | None = None, rows: int = MOST_ROWS,

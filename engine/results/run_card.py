@@ -12,13 +12,16 @@ from engine.guide.techniques import technique_of
 from engine.types import Run
 
 
-def run_card(run: Run, summary: Mapping[str, object], environments: Sequence[Mapping[str, object]]) -> str:
+def run_card(
+    run: Run, summary: Mapping[str, object], environments: Sequence[Mapping[str, object]], receipt: str = ""
+) -> str:
     """Return the card.
 
     Args:
         run: The run.
         summary: Its figures (`engine.training.metrics.summary`).
         environments: What it was trained with, one after the other where it went on elsewhere.
+        receipt: What its receipt says in one sentence; empty without one.
     """
     plan = run.plan
     technique = technique_of(plan.technique)
@@ -37,7 +40,7 @@ def run_card(run: Run, summary: Mapping[str, object], environments: Sequence[Map
         f"- Base model: {_cell(plan.model.title)} (`{plan.model.id}`, {plan.model.parameters:,} parameters, licence: {plan.model.licence})",
         f"- Rows: {_cell(plan.dataset.name)}, {plan.dataset.rows:,} rows of {plan.dataset.dataset_type.value}, SHA-256 `{plan.dataset.fingerprint}`",
         f"- {held_out}", f"- Plan: SHA-256 `{plan.hash}`", "",
-        "## Result", "", *_figures(summary), "",
+        "## Result", "", *([_cell(receipt), ""] if receipt else []), *_figures(summary), "",
         "## Settings", "", "| setting | name | value |", "|---|---|---|", settings, "",
         "## Environment", "", *(_environment(found) for found in environments), "",
     ])  # fmt: skip

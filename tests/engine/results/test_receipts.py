@@ -115,6 +115,18 @@ def test_a_receipt_is_kept_and_read_back(workspace: Workspace, shop: Receipt, sh
     assert Receipt.from_json(json.loads(json.dumps(shop.to_json()))) == shop
 
 
+def test_the_card_of_a_run_begins_with_the_sentence_of_its_receipt(
+    workspace: Workspace, shop: Receipt, shop_run: Run
+) -> None:
+    assert shop.sentence in workspace.papers.card(shop_run.id)
+    assert "other weights speak for it now" not in workspace.papers.card(shop_run.id)
+
+
+def test_what_can_be_asked_is_known_before_a_model_is_loaded(workspace: Workspace, shop_run: Run) -> None:
+    scope = workspace.receipts.scope(shop_run.id)
+    assert scope.rows == 60 and scope.arms[:2] == ("few_shot", "retrieval") and scope.seconds > 0
+
+
 def test_rows_that_were_asked_are_not_asked_again(workspace: Workspace, shop: Receipt, shop_run: Run) -> None:
     told = [progress.doing for progress in workspace.receipts.make(shop_run.id)]
     assert told and not [doing for doing in told if "rows" in doing and ":" in doing]
@@ -133,6 +145,7 @@ def test_a_receipt_is_stale_when_its_weights_are_gone(workspace: Workspace, shop
     checkpoints = shop_run.directory / "checkpoints"
     aside = shutil.move(checkpoints, shop_run.directory / "aside")
     assert workspace.receipts.is_stale(shop_run.id)
+    assert "other weights speak for it now" in workspace.papers.card(shop_run.id)
     shutil.move(aside, checkpoints)
 
 
@@ -161,12 +174,13 @@ def test_a_receipt_that_is_stopped_is_not_kept(workspace: Workspace, train: Trai
     assert workspace.receipts.kept(run.id) is None
 
 
-def test_a_reward_model_is_compared_with_a_coin(of_kind: Callable[[str], Receipt]) -> None:
+def test_a_reward_model_is_compared_with_a_coin(workspace: Workspace, of_kind: Callable[[str], Receipt]) -> None:
     receipt = of_kind("pairs")
     assert receipt.metric == "pairs_ordered" and [one.against for one in receipt.contrasts] == [CHANCE]
     assert f"of {FEW} held-out pairs in the right order" in receipt.sentence
     assert "a reward and no words" in gaps(receipt) and receipt.drift is None
     assert receipt.proof and receipt.proof.probes == 0
+    assert workspace.receipts.scope(receipt.origin.run).arms == ()
 
 
 @pytest.mark.parametrize(

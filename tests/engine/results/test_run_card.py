@@ -28,6 +28,12 @@ def test_a_card_says_what_was_trained_on_what_with_which_result(plan: TrainingPl
         assert told in card
 
 
+def test_a_card_begins_its_result_with_the_sentence_of_the_receipt(plan: TrainingPlan, tmp_path: Path) -> None:
+    run = run_with(plan, tmp_path)
+    assert "## Result\n\nIt learned: 54 of 60.\n\n- nothing" in run_card(run, {}, [], "It learned: 54 of 60.")
+    assert "## Result\n\n- nothing" in run_card(run, {}, [])
+
+
 def test_what_people_wrote_breaks_no_line_and_no_table(plan: TrainingPlan, tmp_path: Path) -> None:
     hostile = replace(plan, hyperparameters={**plan.hyperparameters, "watched_texts": "a | b\n## c"})
     card = run_card(run_with(hostile, tmp_path), {}, [])

@@ -70,8 +70,22 @@ from engine.results.answer_metrics import ANSWER_METRIC_TITLES
 from engine.results.ballots import Ballot, PollResult, VoteChoice
 from engine.results.batteries import Batteries
 from engine.results.battery import Battery, BatteryArm, BatteryPrompt, PromptSet
-from engine.results.battery_reading import AnswerOrder, BatteryPage, BatteryRow, BatteryView, Contest, Outcome
+from engine.results.battery_reading import (
+    LENGTH,
+    AnswerOrder,
+    ArmAnswer,
+    ArmSummary,
+    BatteryPage,
+    BatteryReading,
+    BatteryRow,
+    BatteryView,
+    Contest,
+    Outcome,
+    PatternCount,
+)
 from engine.results.benefits import Benefit, Cost, benefits, costs
+from engine.results.export import ExportChoice, ExportedModel, ExportFormat, ExportProgress, RoundTrip
+from engine.results.exporting import Exports
 from engine.results.hosted import HostedExport
 from engine.results.inquiry import Found, Inquiry, answers_known
 from engine.results.listening import Listening
@@ -81,12 +95,14 @@ from engine.results.papers import Papers
 from engine.results.prompts import PromptSettings
 from engine.results.receipt import CHANCE, Receipt, p_words
 from engine.results.receipt_making import ReceiptProgress
-from engine.results.receipts import Receipts
+from engine.results.receipts import Receipts, ReceiptScope
 from engine.results.run_comparison import Difference, RunComparison
 from engine.results.seating import Asked, Chair, Seating, SelfTest
 from engine.results.series_table import SeriesTable
 from engine.results.shootout import Score, ScoredBy, SeriesRow, Standing
 from engine.results.trials import SeriesProgress, Trials
+from engine.results.vote_export import Exported
+from engine.results.votes import Poll
 from engine.results.watching import HealthyBand, SeriesDelta, Watching
 from engine.training.comparing import ComparedTechnique, TrainableShare
 from engine.training.curves import Block
@@ -114,19 +130,21 @@ if TYPE_CHECKING:
     from engine.training.probe import ProbeResult
 
 __all__ = [
-    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "CHANCE", "FEATURES", "MEANINGS", "METHODS", "OPTION_TITLES", "PARTS",
-    "QUESTIONS", "Advice", "AnswerDifference", "AnswerOrder", "AnsweredRow", "Answers", "ArmScore", "Asked", "Ballot", "Battery",
-    "BatteryArm", "BatteryPage", "BatteryPrompt", "BatteryRow", "BatteryView", "Benefit", "Block", "Cancelled", "Chair", "Change",
-    "Check", "Choice", "ColumnFacts", "ComparedTechnique", "Contest", "Cost", "DatasetStatistics", "Derivation", "Difference",
-    "DiskUse", "EndQuestion", "Example", "Features", "Finding", "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport",
-    "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress",
-    "MeasuredArm", "Method", "Outcome", "PairedTest", "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries",
-    "PollResult", "Preview", "Problem", "Progress", "PromptSet", "PromptSettings", "Question", "Receipt", "ReceiptProgress",
-    "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta",
-    "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target",
-    "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict", "VoteChoice", "Workspace", "Xray", "answers_known",
-    "benefits", "checked_answers", "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of",
-    "method_of", "moving_parts", "p_words", "stages_of_plan", "target_of",
+    "ALL_ROWS", "ANSWER_METRIC_TITLES", "ARM_TITLES", "CHANCE", "FEATURES", "LENGTH", "MEANINGS", "METHODS", "OPTION_TITLES",
+    "PARTS", "QUESTIONS", "Advice", "AnswerDifference", "AnswerOrder", "AnsweredRow", "Answers", "ArmAnswer", "ArmScore",
+    "ArmSummary", "Asked", "Ballot", "Battery", "BatteryArm", "BatteryPage", "BatteryPrompt", "BatteryReading", "BatteryRow",
+    "BatteryView", "Benefit", "Block", "Cancelled", "Chair", "Change", "Check", "Choice", "ColumnFacts", "ComparedTechnique",
+    "Contest", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "ExportChoice",
+    "ExportFormat", "ExportProgress", "Exported", "ExportedModel", "Features", "Finding", "Fit", "Found", "GenerationSettings",
+    "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook", "Listening", "Meaning",
+    "Means", "MeasureProgress", "MeasuredArm", "Method", "Outcome", "PairedTest", "PatternCount", "Piece", "PieceKind",
+    "PlanChoices", "PlannedRun", "PlannedSeries", "Poll", "PollResult", "Preview", "Problem", "Progress", "PromptSet",
+    "PromptSettings", "Question", "Receipt", "ReceiptProgress", "ReceiptScope", "RoundTrip", "RowsOrder", "RowsPage", "RowsView",
+    "RunBytes", "RunComparison", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta", "SeriesProgress", "SeriesRow",
+    "SeriesTable", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target", "TechniqueChoice", "TokenProfile",
+    "TrainableShare", "Varied", "Verdict", "VoteChoice", "Workspace", "Xray", "answers_known", "benefits", "checked_answers",
+    "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of", "moving_parts",
+    "p_words", "stages_of_plan", "target_of",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -142,6 +160,7 @@ class Workspace:
         batteries: Many prompts put to several arms, kept and read; and votes on them.
         receipts: What a run really learned, measured.
         papers: What a run was, as a card or a script.
+        exports: Runs written for other programs, and tried with them.
         keeping: The order, the names and the room of runs.
         watching: What a page that watches runs asks for.
         trials: Many runs at once: sweeps and shoot-outs.
@@ -178,6 +197,7 @@ class Workspace:
         self.receipts = Receipts(
             self._store, self.data, self.advice, self.listening, self._loaded_tokenizer, self._libraries
         )
+        self.exports = Exports(self._store, self._accelerator, self.listening, self.papers, self._libraries)
         self.trials = Trials(
             self.planner, self._store, self.watching, self.advice, self.start, self._libraries, self._loaded_tokenizer
         )

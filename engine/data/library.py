@@ -193,6 +193,19 @@ class Library:
             raise DataError("this dataset was rejected", next_step="Mend the file and read it again.")
         return dataset
 
+    def datasets(self) -> list[Dataset]:
+        """Return what was accepted into this workspace, the newest first; what cannot be read is left out."""
+        kept = (
+            sorted(self.directory.iterdir(), key=lambda path: -path.stat().st_mtime) if self.directory.is_dir() else []
+        )
+        found = []
+        for path in kept:
+            try:
+                found.append(self.dataset(path.name))
+            except (DataError, UsageError):  # no dataset, one that was rejected, or a damaged one
+                continue
+        return found
+
     def derive(self, fingerprint: str, key: str) -> Inspection:
         """Make another dataset of these rows, such as the chosen answers alone; see `DERIVATIONS`.
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 SEED = 2026
 MOST_ARMS, MOST_PROMPTS = 8, 5_000
+USUAL_WAYS = (Arm.BASE, Arm.FEW_SHOT, Arm.RETRIEVAL, Arm.TUNED)
 ANSWERS_AS_USUAL = GenerationSettings(max_new_tokens=0)
 """Greedy, and as long as the references ask for."""
 
@@ -92,11 +93,15 @@ class Batteries:
             raise UsageError("no rows are held out", where=dataset.name, next_step="Ask all rows, or another dataset.")
         return PromptSet(dataset.fingerprint, indices, most)
 
-    def arms_of(self, run: str) -> tuple[BatteryArm, ...]:
-        """Return the arms that are usually compared for a run: its base, few-shot, retrieval, and what it left."""
+    def arms_of(self, run: str, ways: Sequence[Arm] = USUAL_WAYS) -> tuple[BatteryArm, ...]:
+        """Return arms round a run, with the prompts that are suggested for it.
+
+        Args:
+            run: Its id.
+            ways: Who answers: its base as it is or with a prompt, and what it left.
+        """
         plan = self._store.run(run).plan
         suggested = suggested_settings(plan.model.parameters, plan.labels)
-        ways = (Arm.BASE, Arm.FEW_SHOT, Arm.RETRIEVAL, Arm.TUNED)
         return tuple(self._settled(BatteryArm(way, run=run, settings=used_by(way, suggested))) for way in ways)
 
     # --- batteries -----------------------------------------------------------------------------------------------

@@ -121,3 +121,11 @@ def test_answers_remembered_by_many_threads_are_all_kept(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: remembered.keep([f"c{number}"], {"text": f"c{number}"}), range(60)))
     assert all(remembered.of([f"c{number}"]) for number in range(60))
+
+
+def test_the_datasets_of_a_workspace_are_what_was_accepted_into_it(library, write):
+    kept = library.inspect(
+        write("kept.jsonl", lines([{"question": "q", "answer": "a"}, {"question": "r", "answer": "b"}]))
+    )
+    assert library.inspect(write("refused.jsonl", "")).verdict is Verdict.REJECT
+    assert library.datasets() == [kept.dataset]

@@ -61,6 +61,11 @@ def answers(workspace: Workspace, battery: Battery) -> dict[tuple[str, int], str
     }
 
 
+def test_arms_can_be_asked_for_by_the_way_they_answer(workspace: Workspace, run: Run) -> None:
+    (base, prompt) = workspace.batteries.arms_of(run.id, (Arm.BASE, Arm.PROMPT))
+    assert (base.way, prompt.way, prompt.run) == (Arm.BASE, Arm.PROMPT, run.id)
+
+
 def test_every_arm_answers_every_prompt_and_is_scored(workspace: Workspace, answered: Battery) -> None:
     assert workspace.batteries.progress(answered.id) == (ROWS_OF_THREE_ARMS, ROWS_OF_THREE_ARMS)
     summaries = workspace.batteries.reading(answered.id).summaries()

@@ -31,6 +31,10 @@ class Flags:
         self._flags[window] = threading.Event()
         return self._flags[window]
 
+    def now(self, window: str) -> threading.Event | None:
+        """Return the flag of what this window does now; None once it was stopped, or before it began anything."""
+        return self._flags.get(window)
+
     def was_replaced(self, window: str, flag: threading.Event) -> bool:
         """Return whether this window has begun something else since it got the flag."""
         return self._flags.get(window, flag) is not flag

@@ -54,9 +54,9 @@ def _foot() -> str:
 def _scores(receipt: Receipt) -> str:
     if not receipt.arms:
         return ""
-    arms = [(arm.title, _score(receipt, arm.score), f"{_score(receipt, arm.low)} to {_score(receipt, arm.high)}", f"{arm.rows:,}", _bar(arm.score)) for arm in receipt.arms]  # fmt: skip
+    arms = [(arm.title, score_text(receipt, arm.score), f"{score_text(receipt, arm.low)} to {score_text(receipt, arm.high)}", f"{arm.rows:,}", _bar(arm.score)) for arm in receipt.arms]  # fmt: skip
     table = _table("Scores on held-out rows", ("Way", receipt.metric_title, "95 % interval", "Rows", ""), arms, raw=4)
-    against = [(one.title, _difference(receipt, one.test), f"{one.test.higher:,}", f"{one.test.lower:,}", p_words(one.test.p_value)) for one in receipt.contrasts]  # fmt: skip
+    against = [(one.title, difference_text(receipt, one.test), f"{one.test.higher:,}", f"{one.test.lower:,}", p_words(one.test.p_value)) for one in receipt.contrasts]  # fmt: skip
     tests = _table("The tuned model against the others, row by row", ("Against", "Difference (95 % interval)", "Rows better", "Rows worse", "Paired test"), against) if against else ""  # fmt: skip
     return _section("What it learned", _others(receipt), f"{table}{tests}<p>{text(receipt.metric_help)} Asked: {text(receipt.origin.asked)}.</p>")  # fmt: skip
 
@@ -213,11 +213,13 @@ def _in_percent(receipt: Receipt) -> bool:
     return all(arm.right is not None for arm in receipt.arms)
 
 
-def _score(receipt: Receipt, score: float) -> str:
+def score_text(receipt: Receipt, score: float) -> str:
+    """Return a score as the receipt writes it: in percent where rows are right or wrong."""
     return f"{score:.0%}" if _in_percent(receipt) else f"{score:.3f}"
 
 
-def _difference(receipt: Receipt, test: PairedTest) -> str:
+def difference_text(receipt: Receipt, test: PairedTest) -> str:
+    """Return a difference of scores with its interval."""
     if _in_percent(receipt):
         return f"{test.difference * 100:+.0f} points ({test.low * 100:+.0f} to {test.high * 100:+.0f})"
     return f"{test.difference:+.3f} ({test.low:+.3f} to {test.high:+.3f})"

@@ -2,7 +2,9 @@
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f7f5f1; --panel: #ffffff; --border: #e4dfd6; --ink: #211c17; --muted: #635b50; --accent: #8a3d16; --good: #166534; --bar: #b5531d; }
-@media (prefers-color-scheme: dark) { :root { --page: #161412; --panel: #1e1b18; --border: #36302a; --ink: #f2ede6; --muted: #b5ab9e; --accent: #eba873; --good: #86efac; --bar: #eb9a5c; } }
+@media (prefers-color-scheme: dark) { :root:not([data-scheme=light]) { --page: #161412; --panel: #1e1b18; --border: #36302a; --ink: #f2ede6; --muted: #b5ab9e; --accent: #eba873; --good: #86efac; --bar: #eb9a5c; } }
+:root[data-scheme=dark] { color-scheme: dark; --page: #161412; --panel: #1e1b18; --border: #36302a; --ink: #f2ede6; --muted: #b5ab9e; --accent: #eba873; --good: #86efac; --bar: #eb9a5c; }
+:root[data-scheme=light] { color-scheme: light; }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 ui-sans-serif, system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
 main { max-width: 860px; margin: 0 auto; padding: 32px 20px; }
@@ -28,5 +30,5 @@ dt { color: var(--muted); }
 dd { margin: 0; overflow-wrap: anywhere; }
 ul { margin: 0; padding-left: 20px; }
 @media (max-width: 600px) { .bar { display: none; } dl div { grid-template-columns: 1fr; gap: 0; } table { min-width: 420px; } }
-@media print { :root { color-scheme: light; --page: #fff; --panel: #fff; --border: #ccc; --ink: #000; --muted: #444; --accent: #8a3d16; --good: #166534; } main { max-width: none; padding: 0; } section { border-radius: 0; padding: 8px 0; border-width: 1px 0 0; } .wide { overflow: visible; } }
+@media print { :root:root:root { color-scheme: light; --page: #fff; --panel: #fff; --border: #ccc; --ink: #000; --muted: #444; --accent: #8a3d16; --good: #166534; } main { max-width: none; padding: 0; } section { border-radius: 0; padding: 8px 0; border-width: 1px 0 0; } .wide { overflow: visible; } }
 """

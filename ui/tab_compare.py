@@ -11,7 +11,7 @@ import gradio as gr
 
 from engine.types import Run
 from engine.workspace import Workspace
-from ui import chat, chat_parts, words
+from ui import chat, chat_parts, receipt, receipt_parts, words
 from ui import compare_views as views
 from ui.choices import Choices
 from ui.guard import guarded
@@ -47,7 +47,10 @@ class View:
     wire: Callable[[Workspace, Session, ViewParts, gr.Dropdown], None]
 
 
-VIEWS = (View("chat", "Chat", chat_parts.layout, chat.drawn_for, chat.wire),)
+VIEWS = (
+    View("chat", "Chat", chat_parts.layout, chat.drawn_for, chat.wire),
+    View("receipt", "Receipt", receipt_parts.layout, receipt.drawn_for, receipt.wire),
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,10 @@ def _wire_choices(workspace: Workspace, session: Session, parts: Parts, laid_out
             return gr.update(visible=True), gr.update(visible=False), *(gr.skip(),) * 3, *untouched
         options = [(run_title(entry), entry.id) for entry in workspace.runs() if is_comparable(entry)]
         holder = workspace.accelerator_holder()
-        wait = views.busy(holder) if holder else ""
+        is_long = any(
+            entry.status.is_active for entry in workspace.runs()
+        )  # an answer is over before anybody hears of it
+        wait = views.busy(holder) if holder and is_long else ""
         head = (
             gr.update(visible=False), gr.update(visible=True), gr.update(choices=options, value=run.id), wait, run.id
         )  # fmt: skip

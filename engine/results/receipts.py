@@ -42,13 +42,13 @@ class ReceiptScope:
 
     Attributes:
         rows: The held-out rows there are.
-        arms: Other ways to answer that make sense beside base and tuned, the lightest first.
-        seconds: How long it takes to ask each way one row, estimated. General texts and training rows come on top.
+        always: The ways to answer that are always asked: base and tuned, or the tuned one alone where it gives rewards.
+        arms: Other ways that make sense beside them, the lightest first.
     """
 
     rows: int
+    always: tuple[str, ...]
     arms: tuple[str, ...]
-    seconds: float
 
 
 def receipt_in(directory: Path) -> Receipt | None:
@@ -104,11 +104,19 @@ class Receipts:
         """
         found = self._store.run(run)
         asked = self.asked_of(found, None)
-        gives_rewards = TECHNIQUES[found.plan.technique].objective is Objective.REWARD
-        arms = () if gives_rewards else tuple(
-            arm for arm in self._advice.possible_arms(asked) if arm not in {Arm.BASE, Arm.TUNED}
-        )  # fmt: skip
-        return ReceiptScope(asked.held_out.rows, arms, self._advice.estimated_seconds(asked, [Arm.TUNED], 1))
+        if TECHNIQUES[found.plan.technique].objective is Objective.REWARD:
+            return ReceiptScope(asked.held_out.rows, (Arm.TUNED,), ())
+        always = (Arm.BASE, Arm.TUNED)
+        others = tuple(arm for arm in self._advice.possible_arms(asked) if arm not in always)
+        return ReceiptScope(asked.held_out.rows, always, others)
+
+    def estimated_seconds(self, run: str, arms: Sequence[str], rows: int) -> float:
+        """Estimate how long asking rows takes; general texts and training rows come on top.
+
+        Raises:
+            TuningError: When the rows of the run are gone.
+        """
+        return self._advice.estimated_seconds(self.asked_of(self._store.run(run), None), arms, rows)
 
     def make(
         self, run: str, *, arms: Sequence[str] = USUAL_ARMS, data: str | None = None, rows: int = MOST_ROWS,

@@ -179,6 +179,11 @@ results/
   papers.py           the room in which a run is put on paper: card and script
   hosted.py           export of a dataset for a hosted provider
   export.py           which formats a tuned model can be exported to, and why not
+  export_folder.py    a folder that appears whole or not at all
+  export_writers.py   how each format is written, and loaded again by others
+  round_trip.py       whether an exported folder is still the run's model
+  export_making.py    one export while it is made
+  exporting.py        the room in which runs are exported
   shootout.py         techniques that learnt equally much: budget, scores, verdict
   series_table.py     a series as a table: one row a run, as far as it has come
   trials.py           the room of a workspace for many runs at once

@@ -24,11 +24,14 @@ from engine.verbs import (
     add_advise,
     add_chat,
     add_evaluate,
+    add_export,
     advise,
     chat,
     evaluate,
+    export,
     fingerprint_of,
     length,
+    settings_of,
     signals_call,
 )
 from engine.workspace import PlanChoices, Workspace
@@ -107,14 +110,17 @@ def inspect(workspace: Workspace, arguments: argparse.Namespace) -> object:
 
 def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
     """Check the choices and say what they cost."""
-    settings, files, mistakes = _settings(arguments.set), [], []
+    settings: dict[str, Value] = {**settings_of(arguments.set)}
+    files, mistakes = [], []
     for file in filter(None, (arguments.data, arguments.held_out)):
         try:
             files.append(fingerprint_of(workspace, file))
         except TuningError as mistake:
             mistakes.append(mistake)
     if mistakes:
-        raise PlanError(mistakes + workspace.planner.mistakes_without_data(arguments.technique, arguments.model, settings))
+        raise PlanError(
+            mistakes + workspace.planner.mistakes_without_data(arguments.technique, arguments.model, settings)
+        )
     held_out = files[1] if len(files) > 1 else None
     made = workspace.plan(PlanChoices(arguments.technique, files[0], arguments.model, settings, held_out))
     answer = made.to_json()
@@ -127,18 +133,6 @@ def plan(workspace: Workspace, arguments: argparse.Namespace) -> object:
                 next_step="Choose another file with --out.",
             ) from error  # fmt: skip
     return answer
-
-
-def _settings(pairs: Sequence[str]) -> dict[str, Value]:
-    settings: dict[str, Value] = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator:
-            raise UsageError(
-                f"--set {pair!r} has no '='", expected="key=value", next_step="Write --set learning_rate=0.001"
-            )
-        settings[key.strip()] = value.strip()
-    return settings
 
 
 def train(workspace: Workspace, arguments: argparse.Namespace) -> object:
@@ -252,6 +246,7 @@ VERBS: Mapping[str, tuple[Verb, Callable[[argparse.ArgumentParser], None]]] = {
     "events": (events, _add_events),
     "chat": (chat, add_chat),
     "evaluate": (evaluate, add_evaluate),
+    "export": (export, add_export),
 }
 """Each verb: what it does, and the arguments it takes."""
 

@@ -1,4 +1,4 @@
-"""Verbs of the command line in which models answer: advise, chat, evaluate. The others, and the line itself, stand in `__main__.py`."""
+"""Verbs of the command line in which models answer: advise, chat, evaluate, export. The others, and the line itself, stand in `__main__.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -145,3 +145,51 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", help="rows to ask instead of the plan's held-out ones")
     parser.add_argument("--arms", default="base,few_shot,retrieval,tuned", help="ways to answer, with commas between")
     parser.add_argument("--rows", type=length, default=200, help="rows to ask at most")
+
+
+def export(workspace: Workspace, arguments: argparse.Namespace) -> object:
+    """Write the tuned model of a run for other programs, and try it with them."""
+    exported, stopped = None, threading.Event()
+    with signals_call(stopped.set):
+        for progress in workspace.exports.steps(
+            arguments.run, arguments.format, Path(arguments.out), settings_of(arguments.set), stopped.is_set
+        ):
+            print(f"{progress.share:.0%} {progress.doing}", file=sys.stderr)
+            exported = progress.exported
+    if exported is None:
+        raise RunError("the export was stopped", where=arguments.run, next_step="Run it again; nothing was left there.")
+    trip = exported.round_trip
+    return {
+        "format": exported.format, "setting": exported.setting, "directory": str(exported.directory),
+        "files": [str(exported.directory / name) for name in exported.files], "bytes": exported.bytes, "seconds": exported.seconds,
+        "round_trip": {
+            "prompts": trip.prompts, "same": trip.same, "max_logit_difference": trip.max_logit_difference,
+            "same_prompt_tokens": trip.same_prompt_tokens, "same_stop_tokens": trip.same_stop_tokens, "loaded_by": trip.loaded_by,
+            "tolerance": asdict(trip.tolerance),
+        },
+    }  # fmt: skip
+
+
+def settings_of(pairs: Sequence[str]) -> dict[str, str]:
+    """Return what stands in `--set key=value`, as text.
+
+    Raises:
+        UsageError: When one has no equals sign.
+    """
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise UsageError(
+                f"--set {pair!r} has no '='", expected="key=value", next_step="Write --set learning_rate=0.001"
+            )
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments `export` takes."""
+    parser.add_argument("run")
+    parser.add_argument("--format", required=True)
+    parser.add_argument("--out", required=True, help="a new or an empty folder")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")

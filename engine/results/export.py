@@ -1,21 +1,56 @@
 """Which formats a tuned model can be exported to, one row each, and the reason where one cannot be. Pure; no torch.
 
-Knows what a method's result can become, and what a format needs. It deliberately writes nothing: that is for who exports.
+Knows what a method's result can become, what a format needs, and how far it may be from the run. It deliberately writes nothing: that
+is for `export_writers.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
+from pathlib import Path
 
+from engine.errors import UsageError
 from engine.guide.methods import METHODS
 from engine.guide.techniques import TECHNIQUES, method_of
 from engine.models.adapters import HEADED
 from engine.types import TuningMethod, Value
 
-GGUF_FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"})
-"""Families of which the names of tensors in GGUF are meant to be written; others are refused with a sentence."""
+GGUF_FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+"""Families that are written as GGUF; others are refused with a sentence."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far an export may be from the run before it counts as failed.
+
+    Attributes:
+        logits: Largest difference of a logit on the tokens of the prompts.
+        same: Share of the prompts that must be answered with the very same tokens.
+    """
+
+    logits: float
+    same: float
+
+
+EXACT = Tolerance(0.01, 1.0)
+"""Nothing was rounded: only the order of sums differs."""
+
+
+@dataclass(frozen=True)
+class ExportProgress:
+    """How far an export has come.
+
+    Attributes:
+        doing: What is being done, a few words.
+        share: How much of it is done, from 0 to 1.
+        exported: What came of it; only the last has it.
+    """
+
+    doing: str
+    share: float
+    exported: ExportedModel | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +65,8 @@ class ExportFormat:
         merged: Whether the tuning must become part of the model's own weights.
         heads: Whether models that give labels or a reward can be written.
         families: Families of models that can be written; empty for all.
+        setting: The one setting it takes; empty for none.
+        tolerances: From each value of that setting, the usual one first, to how far it may be from the run; one row for "" without.
     """
 
     key: str
@@ -39,16 +76,150 @@ class ExportFormat:
     merged: bool = True
     heads: bool = False
     families: frozenset[str] = frozenset()
+    setting: str = ""
+    tolerances: Mapping[str, Tolerance] = field(default_factory=lambda: {"": EXACT})
 
+    def with_tolerances(self, tolerances: Mapping[str, Tolerance]) -> ExportFormat:
+        """Return the format with other tolerances for some values of its setting."""
+        return replace(self, tolerances={**self.tolerances, **tolerances})
+
+    def choice(self, settings: Mapping[str, str]) -> str:
+        """Return the value of its setting, the usual one where nothing is said.
+
+        Raises:
+            UsageError: When a setting or its value is unknown.
+        """
+        for key, value in settings.items():
+            if key != self.setting or value not in self.tolerances:
+                raise UsageError(
+                    f"{self.title} cannot be written so", where=key, found=value,
+                    expected=f"{self.setting} = {', '.join(self.tolerances)}" if self.setting else "no settings",
+                    next_step="Choose one of these, or leave it out.",
+                )  # fmt: skip
+        return settings.get(self.setting, next(iter(self.tolerances)))
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """What an exported folder answered, loaded by other means than ours, beside what the run answers.
+
+    Attributes:
+        prompts: How many were asked.
+        same: Of them, those that got the very same tokens for an answer.
+        max_logit_difference: The largest on the tokens of the prompts.
+        same_prompt_tokens: Whether tokenizer and chat template of the folder made the same tokens of every prompt.
+        same_stop_tokens: Whether the same tokens end an answer.
+        loaded_by: By what it was loaded.
+        tolerance: What was asked of it.
+    """
+
+    prompts: int
+    same: int
+    max_logit_difference: float
+    same_prompt_tokens: bool
+    same_stop_tokens: bool
+    loaded_by: str
+    tolerance: Tolerance
+
+    @property
+    def problem(self) -> str:
+        """Say what is too different; empty when it is the same model."""
+        if not self.same_prompt_tokens:
+            return "its tokenizer or chat template makes other tokens of a prompt"
+        if not self.same_stop_tokens:
+            return "other tokens end its answers"
+        if not self.max_logit_difference <= self.tolerance.logits:
+            return f"a logit is off by {self.max_logit_difference:.3g}, more than {self.tolerance.logits:g}"
+        if self.same < self.tolerance.same * self.prompts:
+            return f"only {self.same} of {self.prompts} answers are the same"
+        return ""
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """A finished export.
+
+    Attributes:
+        format: The key of its format.
+        setting: The value of the format's setting; empty without one.
+        directory: Where it lies.
+        files: The files in it, sorted.
+        bytes: Their size.
+        round_trip: What it answered.
+        seconds: How long it took.
+    """
+
+    format: str
+    setting: str
+    directory: Path
+    files: tuple[str, ...]
+    bytes: int
+    round_trip: RoundTrip
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ExportChoice:
+    """A format for one run; `reason` says why it cannot be, and is empty when it can."""
+
+    row: ExportFormat
+    reason: str = ""
+
+
+_DTYPES = {"float32": EXACT, "float16": Tolerance(0.25, 0.9), "bfloat16": Tolerance(2.0, 0.6)}
+_GGUF = {
+    "F16": Tolerance(0.1, 1.0), "F32": EXACT, "BF16": Tolerance(0.5, 0.8), "Q8_0": Tolerance(1.0, 0.9), "Q5_1": Tolerance(4.0, 0.3),
+    "Q5_0": Tolerance(4.0, 0.3), "Q4_1": Tolerance(8.0, 0.1), "Q4_0": Tolerance(8.0, 0.1),
+}  # fmt: skip
+"""Measured on the starter and widened; a small model feels rounding more than a large one."""
 
 _ROWS = (
     ExportFormat("adapter", "Adapter", "Small; put onto the base by PEFT.", merged=False, heads=True),
-    ExportFormat("merged", "Merged model", "A model of its own, for anything that reads safetensors.", heads=True),
-    ExportFormat("bnb_8bit", "8 bits, bitsandbytes", "About half the memory of 16 bits.", "bitsandbytes"),
-    ExportFormat("bnb_4bit", "4 bits, bitsandbytes", "About a quarter of the memory of 16 bits.", "bitsandbytes"),
-    ExportFormat("torchao_int8", "8 bits, torchao", "Whole numbers of 8 bits, by torchao.", "torchao"),
-    ExportFormat("torchao_int4", "4 bits, torchao", "Whole numbers of 4 bits, by torchao.", "torchao"),
-    ExportFormat("gguf", "GGUF", "One file for llama.cpp and Ollama.", "gguf", families=GGUF_FAMILIES),
+    ExportFormat(
+        "merged",
+        "Merged model",
+        "A model of its own, for anything that reads safetensors.",
+        heads=True,
+        setting="dtype",
+        tolerances=_DTYPES,
+    ),
+    ExportFormat(
+        "bnb_8bit",
+        "8 bits, bitsandbytes",
+        "About half the memory of 16 bits.",
+        "bitsandbytes",
+        tolerances={"": Tolerance(4.0, 0.5)},
+    ),
+    ExportFormat(
+        "bnb_4bit",
+        "4 bits, bitsandbytes",
+        "About a quarter of the memory of 16 bits.",
+        "bitsandbytes",
+        tolerances={"": Tolerance(8.0, 0.1)},
+    ),
+    ExportFormat(
+        "torchao_int8",
+        "8 bits, torchao",
+        "Whole numbers of 8 bits, by torchao.",
+        "torchao",
+        tolerances={"": Tolerance(4.0, 0.5)},
+    ),
+    ExportFormat(
+        "torchao_int4",
+        "4 bits, torchao",
+        "Whole numbers of 4 bits, by torchao.",
+        "torchao",
+        tolerances={"": Tolerance(8.0, 0.1)},
+    ),
+    ExportFormat(
+        "gguf",
+        "GGUF",
+        "One file for llama.cpp and Ollama.",
+        "gguf",
+        families=GGUF_FAMILIES,
+        setting="quantisation",
+        tolerances=_GGUF,
+    ),
 )
 
 EXPORT_FORMATS: Mapping[str, ExportFormat] = {row.key: row for row in _ROWS}

@@ -1,0 +1,178 @@
+"""How each format is written, and how a stranger loads it again: transformers and PEFT alone, from the folder alone.
+
+A writer is a row of `WRITERS`. What is written is made in float32 and rounded once, at the end. Nothing here decides where it goes or
+whether it is good.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from peft import PeftModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from engine.models.loading import DTYPES, LOAD_LOCK
+from engine.models.tuned import Recipe
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is exported.
+
+    Attributes:
+        name: What the run is called.
+        recipe: How its models are loaded; never in 4 bits here.
+        checkpoint: The weights that speak for it.
+        model: The tuned model in memory, in float32. A writer may change it.
+        tokenizer: Its tokenizer.
+        choice: The value of the format's setting; empty without one.
+    """
+
+    name: str
+    recipe: Recipe
+    checkpoint: Path
+    model: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    choice: str
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A model that was loaded from an exported folder by other means than ours."""
+
+    model: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    loaded_by: str
+
+
+@dataclass(frozen=True)
+class Writer:
+    """One format's functions.
+
+    Attributes:
+        write: Writes the model and its tokenizer into a folder.
+        load: Loads the folder as a stranger would.
+        usage: How to load it, in Markdown for the card, with this value of the setting.
+    """
+
+    write: Callable[[Subject, Path], None]
+    load: Callable[[Path, Recipe], Foreign]
+    usage: Callable[[Recipe, str], str]
+
+
+def write_adapter(subject: Subject, folder: Path) -> None:
+    """Write a folder of PEFT: the adapter as it was sealed, with the base by its public name instead of a path of this machine."""
+    for name in ADAPTER_FILES:
+        shutil.copyfile(subject.checkpoint / name, folder / name)
+    config = json.loads((folder / ADAPTER_FILES[0]).read_bytes())
+    public = public_name(subject.recipe)
+    for key in ("base_model_name_or_path", "tokenizer_name_or_path"):
+        if config.get(key) is not None:
+            config[key] = public
+    (folder / ADAPTER_FILES[0]).write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+    subject.tokenizer.save_pretrained(folder)
+
+
+def public_name(recipe: Recipe) -> str:
+    """Return what others call the base: its id on the hub, or the name of its folder."""
+    return Path(recipe.model.id).name if Path(recipe.model.id).is_absolute() else recipe.model.id
+
+
+def write_merged(subject: Subject, folder: Path) -> None:
+    """Write a model of its own as safetensors: added up in float32, rounded at the end."""
+    merged = merged_model(subject.model)
+    torch.nn.Module.to(merged, DTYPES[subject.choice or "float32"])
+    merged.config.dtype = DTYPES[subject.choice or "float32"]
+    with LOAD_LOCK:
+        merged.save_pretrained(folder, safe_serialization=True)
+    subject.tokenizer.save_pretrained(folder)
+
+
+def merged_model(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """Add an adapter into the model's own weights, in place; a model of its own is returned as it is."""
+    if not isinstance(model, PeftModel):
+        return model
+    with LOAD_LOCK, torch.no_grad():
+        return cast("PreTrainedModel", model.merge_and_unload())
+
+
+def load_adapter(folder: Path, recipe: Recipe) -> Foreign:
+    """Load the base with transformers and the folder's adapter with PEFT."""
+    path = cast(Path, recipe.model.path)
+    more: dict[str, object] = {}
+    if recipe.outputs:
+        more = {"num_labels": len(recipe.outputs)}
+    with LOAD_LOCK:
+        base = _auto(recipe).from_pretrained(
+            path, dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True, **more
+        )
+        tokenizer = _tokenizer(folder)
+        if recipe.outputs:
+            base.config.pad_token_id = tokenizer.pad_token_id
+        model = PeftModel.from_pretrained(base, str(folder), local_files_only=True)
+    return Foreign(model, tokenizer, "transformers and PEFT")
+
+
+def load_merged(folder: Path, recipe: Recipe) -> Foreign:
+    """Load the folder with transformers."""
+    with LOAD_LOCK:
+        model = _auto(recipe).from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        )
+        return Foreign(model, _tokenizer(folder), "transformers")
+
+
+def _auto(recipe: Recipe) -> type[AutoModelForCausalLM] | type[AutoModelForSequenceClassification]:
+    return AutoModelForSequenceClassification if recipe.outputs else AutoModelForCausalLM
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _adapter_usage(recipe: Recipe, choice: str) -> str:
+    kind, more = _kind(recipe), ""
+    if recipe.outputs:
+        more = f", num_labels={len(recipe.outputs)}"
+    return _python(
+        "from peft import PeftModel", f"from transformers import {kind}, AutoTokenizer", "",
+        f'base = {kind}.from_pretrained("{public_name(recipe)}"{more})  # the base, by its name or its folder',
+        'model = PeftModel.from_pretrained(base, "THIS FOLDER")', 'tokenizer = AutoTokenizer.from_pretrained("THIS FOLDER")',
+    )  # fmt: skip
+
+
+def _merged_usage(recipe: Recipe, choice: str) -> str:
+    kind = _kind(recipe)
+    return _python(
+        f"from transformers import {kind}, AutoTokenizer", "", f'model = {kind}.from_pretrained("THIS FOLDER")',
+        'tokenizer = AutoTokenizer.from_pretrained("THIS FOLDER")',
+    )  # fmt: skip
+
+
+def _kind(recipe: Recipe) -> str:
+    return "AutoModelForSequenceClassification" if recipe.outputs else "AutoModelForCausalLM"
+
+
+def _python(*lines: str) -> str:
+    return "\n".join(["```python", *lines, "```"])
+
+
+WRITERS: Mapping[str, Writer] = {
+    "adapter": Writer(write_adapter, load_adapter, _adapter_usage),
+    "merged": Writer(write_merged, load_merged, _merged_usage),
+}
+"""How each format is written and read back."""

@@ -1,0 +1,80 @@
+"""The room of a workspace in which runs are exported: to which formats, why not to others, here and now or in the background."""
+# ruff: noqa: PLC0415 - torch is paid for by the first export
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from engine.errors import RunError, UsageError
+from engine.models.accelerator import Accelerator
+from engine.models.warm_up import WarmUp
+from engine.results.export import EXPORT_FORMATS, ExportChoice, ExportFormat, ExportProgress, reason_against
+from engine.results.listening import Listening
+from engine.results.papers import Papers
+from engine.training.store import Store
+
+
+class Exports:
+    """Exports of the runs of a workspace.
+
+    Args:
+        store: Its runs.
+        accelerator: Who may compute.
+        listening: Whoever answers; gives its memory back before an export.
+        papers: Writes the card.
+        libraries: The heavy libraries, which may still be imported.
+    """
+
+    def __init__(
+        self, store: Store, accelerator: Accelerator, listening: Listening, papers: Papers, libraries: WarmUp
+    ) -> None:
+        self._store, self._accelerator, self._listening = store, accelerator, listening
+        self._papers, self._libraries = papers, libraries
+
+    def choices(self, run: str) -> tuple[ExportChoice, ...]:
+        """Return every format, with the reason where this run cannot be exported to it. Cheap."""
+        return tuple(ExportChoice(row, self._reason(run, row)) for row in EXPORT_FORMATS.values())
+
+    def steps(
+        self, run: str, key: str, out: Path, settings: Mapping[str, str] | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[ExportProgress]:  # fmt: skip
+        """Export a run in this thread; the last progress holds what came of it, and nothing stays of one that was stopped.
+
+        Args:
+            run: Its id.
+            key: The format's.
+            out: A new or an empty folder.
+            settings: The format's own; what is left out is as usual.
+            stopped: Asked at every token.
+
+        Raises:
+            UsageError: When the format or a setting is unknown, cannot be for this run, or the folder is not empty.
+            RunError: When the run kept nothing, or what was written is not its model.
+            DiskFull: When there is no room.
+        """
+        if key not in EXPORT_FORMATS:
+            raise UsageError(
+                "there is no such format", found=key, expected=", ".join(EXPORT_FORMATS), next_step="Choose one of these."
+            )  # fmt: skip
+        row, found = EXPORT_FORMATS[key], self._store.run(run)
+        choice = row.choice(settings or {})
+        if found.status.is_active:
+            raise RunError("the run has not ended yet", where=found.name, next_step="Wait for it, or stop it first.")
+        if reason := self._reason(run, row):
+            raise UsageError(
+                f"the run cannot be exported as {row.title}", found=reason, next_step="Choose another format."
+            )
+        self._libraries.wait()
+        from engine.results.export_making import ExportOrder, export_steps
+        from engine.training.checkpoints import result_of
+
+        self._listening.release()
+        place = out.expanduser().absolute()
+        order = ExportOrder(found, result_of(found).path, row, choice, place, self._papers.card(run))
+        yield from export_steps(order, self._accelerator, stopped)
+
+    def _reason(self, run: str, row: ExportFormat) -> str:
+        plan = self._store.run(run).plan
+        return reason_against(row, plan.technique, plan.hyperparameters, plan.model.family)

@@ -1,0 +1,133 @@
+"""Exports of real runs of the starter: written, loaded by others, asked the same; and what is not exported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.errors import RunError, UsageError
+from engine.results.export import EXACT, EXPORT_FORMATS, ExportedModel, RoundTrip, Tolerance
+from engine.types import Run, RunStatus, Value
+from engine.workspace import PlanChoices, Workspace
+
+SHOP = {
+    "learning_rate": 0.003, "max_steps": 60, "lora_rank": 16, "lora_alpha": 32, "per_device_train_batch_size": 8,
+}  # fmt: skip
+Train = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def train(workspace: Workspace) -> Train:
+    """Train an example."""
+
+    def of(example: str, technique: str = "lora", **settings: Value) -> Run:
+        dataset = workspace.data.inspect_example(example).dataset
+        assert dataset
+        run = workspace.train(workspace.plan(PlanChoices(technique, dataset.fingerprint, "starter", settings)))
+        assert run.status is RunStatus.FINISHED, run.error
+        return run
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def shop(train: Train) -> Run:
+    return train("shop", **SHOP)
+
+
+def exported(workspace: Workspace, run: Run, key: str, out: Path, **settings: str) -> ExportedModel:
+    *_, last = workspace.exports.steps(run.id, key, out, settings)
+    assert last.exported and last.share == 1
+    return last.exported
+
+
+@pytest.mark.parametrize("key", ["adapter", "merged"])
+def test_what_was_exported_answers_like_the_run(workspace: Workspace, shop: Run, tmp_path: Path, key: str) -> None:
+    made = exported(workspace, shop, key, tmp_path / "out")
+    trip = made.round_trip
+    assert (trip.prompts, trip.same) == (20, 20) and trip.max_logit_difference < EXACT.logits
+    assert trip.same_prompt_tokens and trip.same_stop_tokens
+    assert {"README.md", "tokenizer.json", "chat_template.jinja"} < set(made.files)
+    assert made.bytes == sum(file.stat().st_size for file in (tmp_path / "out").iterdir())
+
+
+def test_rounding_to_bfloat16_halves_the_file_and_moves_the_logits(
+    workspace: Workspace, shop: Run, tmp_path: Path
+) -> None:
+    made = exported(workspace, shop, "merged", tmp_path / "out", dtype="bfloat16")
+    assert made.bytes < 0.7 * 4 * shop.plan.model.parameters
+    assert 0.001 < made.round_trip.max_logit_difference
+
+
+def test_an_adapter_holds_no_path_of_the_machine(workspace: Workspace, shop: Run, tmp_path: Path) -> None:
+    exported(workspace, shop, "adapter", tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["base_model_name_or_path"] == "starter"
+    said = [path.read_text() for path in (tmp_path / "out").iterdir() if path.suffix in {".json", ".md"}]
+    assert len(said) > 2 and not any(str(shop.plan.model.path) in text for text in said)
+
+
+def test_a_folder_with_something_in_it_is_left_alone(workspace: Workspace, shop: Run, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(UsageError, match="something in this place"):
+        exported(workspace, shop, "adapter", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+@pytest.mark.parametrize("asked", [1, 30])
+def test_a_stopped_export_leaves_nothing(workspace: Workspace, shop: Run, tmp_path: Path, asked: int) -> None:
+    times = iter(range(1_000_000))
+    steps = workspace.exports.steps(shop.id, "merged", tmp_path / "out", stopped=lambda: next(times) >= asked)
+    assert all(step.exported is None for step in steps)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_is_another_model_is_refused_and_removed(
+    workspace: Workspace, shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict = {"bfloat16": Tolerance(1e-9, 1.0)}
+    monkeypatch.setitem(EXPORT_FORMATS, "merged", EXPORT_FORMATS["merged"].with_tolerances(strict))  # type: ignore[index]
+    with pytest.raises(RunError, match="not the model of the run.*a logit is off"):
+        exported(workspace, shop, "merged", tmp_path / "out", dtype="bfloat16")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_setting_is_told_with_what_could_be(workspace: Workspace, shop: Run, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="dtype = float32, float16, bfloat16"):
+        exported(workspace, shop, "merged", tmp_path / "out", dtype="float8")
+
+
+@pytest.mark.parametrize(
+    ("example", "technique", "key"),
+    [
+        ("sentiment", "classification", "merged"), ("sentiment", "classification", "adapter"), ("preference", "reward_model", "merged"),
+        ("shop", "full", "merged"), ("shop", "qlora", "merged"), ("shop", "qlora", "adapter"), ("shop", "prefix_tuning", "adapter"),
+        ("text", "lora", "merged"), ("shop", "pissa", "adapter"),
+    ],
+)  # fmt: skip
+def test_other_kinds_of_runs_are_the_same_after_export(
+    workspace: Workspace, train: Train, tmp_path: Path, example: str, technique: str, key: str
+) -> None:
+    trip = exported(workspace, train(example, technique, max_steps=2), key, tmp_path / "out").round_trip
+    assert trip.same == trip.prompts > 10 and trip.problem == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({}, ""), ({"same": 17}, "17 of 20"), ({"max_logit_difference": float("nan")}, "off by nan"),
+        ({"same_stop_tokens": False}, "end its answers"), ({"same_prompt_tokens": False}, "chat template"),
+    ],
+)  # fmt: skip
+def test_a_round_trip_says_what_is_different(change: dict[str, object], problem: str) -> None:
+    facts = {
+        "prompts": 20,
+        "same": 18,
+        "max_logit_difference": 0.4,
+        "same_prompt_tokens": True,
+        "same_stop_tokens": True,
+    }
+    trip = RoundTrip(**{**facts, **change}, loaded_by="others", tolerance=Tolerance(0.5, 0.9))  # type: ignore[arg-type]
+    assert problem in trip.problem and bool(problem) == bool(trip.problem)

@@ -47,11 +47,12 @@ STYLES = (
     "decide.css",
     "several.css",
     "chat.css",
+    "battery.css",
     "receipt.css",
 )
 SCRIPTS = (
     "luthier.js", "run_curves.js", "run_charts.js", "run_controls.js", "run_samples.js", "run_overlay.js", "live_chart.js", "guide.js",
-    "lessons.js", "several.js", "chat.js", "receipt.js",
+    "lessons.js", "several.js", "chat.js", "receipt.js", "battery.js",
 )  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
         return drawn(workspace, choices)
 
     @guarded
-    def use_list(choices: Choices, event: gr.EventData) -> tuple[object, object]:
+    def use_list(choices: Choices, event: gr.EventData) -> tuple[object, ...]:
         return _used(workspace, choices, picked(event))
 
     @guarded
@@ -114,13 +114,16 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
     for button, ask in ((parts.pause, workspace.pause), (parts.resume, workspace.resume), (parts.stop, workspace.stop)):
         button.click(asking(ask), session.choices, buttons, **QUIET)
     parts.outcome.pick(go_on, session.choices, session.choices, **TOKENIZING)
-    parts.runs.pick(use_list, session.choices, [session.choices, parts.runs], **QUIET)
+    parts.runs.pick(use_list, session.choices, [session.choices, *state], **QUIET)
     session.choices.change(draw, session.choices, state, **QUIET)
     session.status_bar.turned(draw, session.choices, state, **QUIET)
 
 
-def _used(workspace: Workspace, choices: Choices, what: str) -> tuple[object, object]:
-    """Do what a button of the list asks: bring a run into view, or change the queue."""
+def _used(workspace: Workspace, choices: Choices, what: str) -> tuple[object, ...]:
+    """Do what a button of the list asks: bring a run into view, or change the queue.
+
+    What this tab shows comes with the answer: told only by the change of the choices, it would wait behind the other tabs.
+    """
     verb, _, run = what.partition(":")
     match verb:
         case "up" | "down":
@@ -130,8 +133,9 @@ def _used(workspace: Workspace, choices: Choices, what: str) -> tuple[object, ob
         case "hold" | "release":
             workspace.keeping.hold(verb == "hold")
         case _:
-            return choices_of(workspace, workspace.run(what)), gr.skip()
-    return gr.skip(), _list(workspace, choices)
+            chosen = choices_of(workspace, workspace.run(what))
+            return chosen, *drawn(workspace, chosen)
+    return *(gr.skip(),) * 8, _list(workspace, choices)
 
 
 def _after_way_out(workspace: Workspace, choices: Choices, which: str) -> Choices:

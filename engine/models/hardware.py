@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -232,7 +233,9 @@ def _cpu_supports_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+@lru_cache
 def _cpu_line(word: str) -> str:
+    """The first line of this name; processors do not change while a program runs, and reading of all of them takes milliseconds."""
     try:
         lines = CPU_INFORMATION.read_text(errors="replace").splitlines()
     except OSError:  # not Linux

@@ -33,6 +33,7 @@ from engine.training.comparing import ComparedTechnique, TrainableShare, compare
 from engine.training.metrics import measured_speed
 from engine.training.store import Store
 from engine.types import (
+    Dataset,
     HeldOut,
     Hyperparameter,
     HyperparameterKind,
@@ -92,10 +93,7 @@ class Planner:
 
     def reason_against(self, technique: str, dataset: str) -> str | None:
         """Return why the technique cannot learn from these rows, or None when it can."""
-        chosen, rows = technique_of(technique), self._library.dataset(dataset)
-        combination = Combination(chosen, dataset_type=rows.dataset_type, dataset_format=rows.format)
-        broken = (rule.sentence(combination) for rule in broken_rules(combination) if rule.setting == "data")
-        return reason_against(chosen, rows.dataset_type) or next(broken, None)
+        return _misfit(technique_of(technique), self._library.dataset(dataset))
 
     def techniques_for(self, model: str, dataset: str | None = None) -> tuple[TechniqueChoice, ...]:
         """Return every technique with whether this machine can run it on this model.
@@ -107,14 +105,15 @@ class Planner:
         from engine.training.plan import dtype_for
 
         described, hardware = self._catalog.resolve(model), host_hardware(self._directory)
+        rows = self._library.dataset(dataset) if dataset else None
         choices = []
         for technique in TECHNIQUES.values():
-            combination = replace(
-                self._combination(technique, {}, described, None), dtype=dtype_for(hardware, technique.method)
-            )
+            combination = Combination(
+                technique, {}, None, None, described.family, described.layers, hardware.device, dtype=dtype_for(hardware, technique.method)
+            )  # fmt: skip
             broken = [rule for rule in broken_rules(combination) if rule.setting in {"technique", "model"}]
             against = broken[0].sentence(combination) if broken else ""
-            misfit = self.reason_against(technique.key, dataset) if dataset else None
+            misfit = _misfit(technique, rows) if rows else None
             choices.append(TechniqueChoice(technique, not broken, against or misfit or ""))
         return tuple(choices)
 
@@ -296,6 +295,13 @@ class Planner:
         if not model.local or not asked.isdigit() or not 0 < int(asked) <= model.context_length_tokens:
             return None
         return self._library.statistics(dataset, str(model.path), int(asked))
+
+
+def _misfit(technique: Technique, rows: Dataset) -> str | None:
+    """Return why a technique cannot learn from these rows, or None when it can."""
+    combination = Combination(technique, dataset_type=rows.dataset_type, dataset_format=rows.format)
+    broken = (rule.sentence(combination) for rule in broken_rules(combination) if rule.setting == "data")
+    return reason_against(technique, rows.dataset_type) or next(broken, None)
 
 
 def _judges_for(run: Run, model: PretrainedModel) -> bool:

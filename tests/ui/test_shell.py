@@ -32,6 +32,12 @@ def test_the_window_is_built_and_offers_no_function_to_programs(workspace: Works
     assert {function.api_visibility for function in app.fns.values()} == {"private"}
 
 
+def test_no_event_has_the_page_keep_progress_of_its_outputs(workspace: Workspace) -> None:
+    """Gradio's page writes the progress of every output anew at each step of each event, which takes half a second a click."""
+    shown = [function.show_progress_on for function in build_app(workspace).fns.values() if function.outputs]
+    assert len(shown) > 50 and all(components == [] for components in shown)
+
+
 def test_the_pages_functions_only_read(workspace: Workspace) -> None:
     # They bypass the queue and accept posts of foreign text/plain, so what they can do is small and known.
     app = build_app(workspace)

@@ -371,7 +371,8 @@ class BatteryReading:
         words = len(word_starts(prompt.question))
         if words <= low:
             return f"up to {low} words"
-        return f"{low + 1} to {high} words" if words <= high else f"more than {high} words"
+        between = f"{high} words" if high == low + 1 else f"{low + 1} to {high} words"
+        return between if words <= high else f"more than {high} words"
 
     @cached_property
     def _length_bounds(self) -> tuple[int, int]:

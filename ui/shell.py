@@ -70,15 +70,17 @@ def build_app(workspace: Workspace) -> gr.Blocks:
         guide_panel()
         lessons_panel.build(app, workspace, session)
         _wire(app, workspace, session, way)
-    return _without_statistics(app)
+    return _calmed(app)
 
 
-def _without_statistics(app: gr.Blocks) -> gr.Blocks:
-    """Stop the queue's statistics of its own handlers, which nothing here reads.
+def _calmed(app: gr.Blocks) -> gr.Blocks:
+    """Let the queue rest where Gradio 6.31 does not.
 
-    Gradio 6.31 works percentiles out with pandas after every event: a quarter of what a click costs.
+    It works percentiles of its handlers out with pandas after every event, which nothing here reads: a quarter of what a click costs. And
+    it looks for work a thousand times a second, also while nobody is there; a hundred times is as prompt to a person.
     """
     app._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
+    app._queue.sleep_when_free, app._queue.progress_update_sleep_when_free = 0.01, 0.05
     return app
 
 

@@ -180,6 +180,9 @@ results/
   hosted.py           export of a dataset for a hosted provider
   export.py           which formats a tuned model can be exported to, and why not
   export_folder.py    a folder that appears whole or not at all
+  gguf_tokenizer.py   a tokenizer and its template in the words of GGUF
+  gguf_file.py        a model as one GGUF file
+  modelfile.py        the chat template in Ollama's language, worked out by trying
   export_writers.py   how each format is written, and loaded again by others
   round_trip.py       whether an exported folder is still the run's model
   export_making.py    one export while it is made

@@ -109,12 +109,16 @@ def _write_and_try(
     yield ExportProgress(f"Asking it {len(probes.conversations)} questions", 0.2)
     ours = witness(model, tokenizer, own_prompts(tokenizer, probes), probes)
     yield ExportProgress("Writing", 0.45)
-    subject = Subject(order.run.name, recipe, order.checkpoint, model, tokenizer, order.choice)
+
+    def between() -> None:
+        if stopped():
+            raise Stopped
+
+    subject = Subject(order.run.name, recipe, order.checkpoint, model, tokenizer, order.choice, between)
     writer.write(subject, folder)
     del model, subject
     gc.collect()
-    if stopped():
-        raise Stopped
+    between()
     yield ExportProgress("Loading what was written, by other means", 0.65)
     trip = _try(order, folder, recipe, probes, ours)
     gc.collect()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import torch
+from jinja2 import TemplateError
 from peft import PeftModel
 from transformers import (
     AutoModelForCausalLM,
@@ -23,9 +24,12 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from engine.models.loading import DTYPES, LOAD_LOCK
+from engine.models.loading import DTYPES, LOAD_LOCK, end_token_ids
 from engine.models.tuned import Recipe
+from engine.results.gguf_file import write_gguf
+from engine.results.modelfile import layout_of, modelfile
 
+GGUF_FILE = "model.gguf"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -40,6 +44,7 @@ class Subject:
         model: The tuned model in memory, in float32. A writer may change it.
         tokenizer: Its tokenizer.
         choice: The value of the format's setting; empty without one.
+        between: Called between parts of a long writing; what it raises ends it.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Subject:
     model: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerBase
     choice: str
+    between: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,38 @@ def merged_model(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
         return cast("PreTrainedModel", model.merge_and_unload())
 
 
+def write_gguf_folder(subject: Subject, folder: Path) -> None:
+    """Write one GGUF file and a Modelfile for Ollama beside it."""
+    merged, tokenizer = merged_model(subject.model), subject.tokenizer
+    write_gguf(folder / GGUF_FILE, subject.name, merged, tokenizer, subject.choice, subject.between)
+    ends = [str(tokenizer.convert_ids_to_tokens(number)) for number in end_token_ids(merged, tokenizer)]
+
+    def render(turns: Sequence[Mapping[str, str]], asks: bool) -> str:
+        try:
+            laid = tokenizer.apply_chat_template(
+                [dict(turn) for turn in turns], tokenize=False, add_generation_prompt=asks
+            )
+        except (TemplateError, TypeError) as error:
+            raise ValueError("the template refuses these turns") from error
+        return str(laid)
+
+    begins = str(tokenizer.bos_token) if tokenizer.bos_token else ""
+    layout = layout_of(render, begins) if tokenizer.chat_template else None
+    (folder / "Modelfile").write_text(modelfile(GGUF_FILE, layout, ends), encoding="utf-8")
+
+
+def load_gguf(folder: Path, recipe: Recipe) -> Foreign:
+    """Load the file with transformers, which makes floats of its numbers again."""
+    with LOAD_LOCK:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, gguf_file=GGUF_FILE, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, gguf_file=GGUF_FILE, local_files_only=True, trust_remote_code=False
+        )
+    return Foreign(model, tokenizer, "transformers, from the GGUF file")
+
+
 def load_adapter(folder: Path, recipe: Recipe) -> Foreign:
     """Load the base with transformers and the folder's adapter with PEFT."""
     path = cast(Path, recipe.model.path)
@@ -163,6 +201,21 @@ def _merged_usage(recipe: Recipe, choice: str) -> str:
     )  # fmt: skip
 
 
+def _gguf_usage(recipe: Recipe, choice: str) -> str:
+    return "\n".join([
+        "```sh", f"llama-cli -m {GGUF_FILE} --jinja --temp 0", "ollama create my-model -f Modelfile && ollama run my-model", "```", "",
+        _python(
+            "from transformers import AutoModelForCausalLM, AutoTokenizer", "",
+            f'model = AutoModelForCausalLM.from_pretrained("THIS FOLDER", gguf_file="{GGUF_FILE}")',
+            f'tokenizer = AutoTokenizer.from_pretrained("THIS FOLDER", gguf_file="{GGUF_FILE}")',
+        ), "",
+        "Matrices whose width is no multiple of 32 keep 16 bits, and with fewer than 8 bits the embedding and the head keep 8. "
+        "llama.cpp's own `llama-quantize` makes more kinds (Q4_K_M and others) from an F16 file. The file was read back by transformers; "
+        "llama.cpp and Ollama were not tried. The name for how text is cut before it becomes tokens (`tokenizer.ggml.pre`) decides in "
+        "llama.cpp how digits are cut: `smollm` and `qwen2` one by one, `llama-bpe` up to three together, `gpt-2` all together.",
+    ])  # fmt: skip
+
+
 def _kind(recipe: Recipe) -> str:
     return "AutoModelForSequenceClassification" if recipe.outputs else "AutoModelForCausalLM"
 
@@ -174,5 +227,6 @@ def _python(*lines: str) -> str:
 WRITERS: Mapping[str, Writer] = {
     "adapter": Writer(write_adapter, load_adapter, _adapter_usage),
     "merged": Writer(write_merged, load_merged, _merged_usage),
+    "gguf": Writer(write_gguf_folder, load_gguf, _gguf_usage),
 }
 """How each format is written and read back."""

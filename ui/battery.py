@@ -73,8 +73,9 @@ def prompt_options(workspace: Workspace, run: Run) -> list[tuple[str, str]]:
     count = plan.held_out.dataset.rows if plan.held_out.dataset else len(plan.held_out.indices)
     if count:
         options.append((f"Held-out rows of this run · {count:,}", HELD_OUT))
+    own = plan.held_out.dataset.fingerprint if plan.held_out.dataset else ""
     for dataset in workspace.data.datasets()[:MOST_DATASETS_OFFERED]:
-        if not dataset.is_plain_text:
+        if not dataset.is_plain_text and dataset.fingerprint != own:
             seen = (
                 ", all of them, also those it was trained on" if dataset.fingerprint == plan.dataset.fingerprint else ""
             )

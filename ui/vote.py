@@ -21,7 +21,8 @@ from ui.data_sources import Arrived, with_arrived
 from ui.guard import guarded
 from ui.panel import QUIET, picked
 from ui.session import Session
-from ui.vote_parts import Parts, Voting
+from ui.vote_parts import Parts
+from ui.vote_views import Voting
 
 Updates: TypeAlias = tuple[object, ...]
 THUMBS = "thumbs"
@@ -44,14 +45,15 @@ def drawn(workspace: Workspace, voting: Voting) -> str:
         written = voting.written if voting.written_of == voting.poll else None
         poll = votes.poll(voting.poll)
         caution = caution_of(workspace, poll.battery)
-        return views.desk(views.result(poll, votes.result(voting.poll), voting.voter, written, caution))
+        return views.desk(views.result(poll, votes.result(voting.poll), written, caution))
     batteries = [battery for battery in workspace.batteries.all() if len(battery.arms) > 1]
     rows = [views.PollRow(poll, votes.result(poll.id)) for poll in votes.polls()[:MOST_LISTED]]
+    chosen = voting.battery or (batteries[0].id if batteries else "")
     given = votes.thumbs()
     good = sum(thumb.good for thumb in given)
     written = voting.written if voting.written_of == THUMBS else None
     return views.desk(
-        views.setup(batteries, voting.battery, voting.voter),
+        views.setup(batteries, voting, caution_of(workspace, chosen)),
         views.polls(rows),
         views.thumbs(good, len(given) - good, written),
     )
@@ -102,31 +104,26 @@ def acted(workspace: Workspace, voting: Voting, key: str, typed: Typed) -> Votin
     """
     verb, _, rest = key.partition(":")
     votes = workspace.batteries.votes
-    voter = text_of(typed, "voter") or voting.voter
+    if "voter" in typed:  # the form is in the page
+        names = ("voter", "battery", "pair", "most")
+        voting = replace(voting, **{name: text_of(typed, name) for name in names if name in typed})
     match verb:
-        case "chosen":
-            return replace(voting, battery=text_of(typed, "battery"), voter=voter)
         case "begin":
-            poll = begun(
-                workspace, f"{text_of(typed, 'battery')}:{text_of(typed, 'pair')}", voter, text_of(typed, "most")
-            )
-            return replace(voting, poll=poll, voter=voter, votes=True)
-        case "new":  # from the battery: its two arms are chosen, the name is not
-            battery = rest.partition(":")[0]
-            if not voter:
-                return replace(voting, poll="", battery=battery)
-            return replace(voting, poll=begun(workspace, rest, voter, ""), voter=voter, votes=True)
+            return replace(voting, poll=begun(workspace, voting), votes=True)
+        case "new":  # from the battery
+            battery, _, pair = rest.partition(":")
+            return replace(voting, poll="", votes=False, battery=battery, pair=pair)
         case "vote":
-            if not voter:
+            if not voting.voter:
                 raise UsageError("a voter needs a name", next_step="Write your name above, then press Vote.")
-            return replace(voting, poll=votes.poll(rest).id, voter=voter, votes=True)
+            return replace(voting, poll=votes.poll(rest).id, votes=True)
         case "cast":
             return cast(workspace, voting, rest)
         case "undo":
             votes.undo(votes.poll(rest).id, voting.voter)
             return replace(voting, poll=rest, votes=True)
         case "result":
-            return replace(voting, poll=votes.poll(rest).id, voter=voter, votes=False)
+            return replace(voting, poll=votes.poll(rest).id, votes=False)
         case "end":
             votes.end(rest)
             return replace(voting, poll=rest, votes=False)
@@ -141,20 +138,23 @@ def acted(workspace: Workspace, voting: Voting, key: str, typed: Typed) -> Votin
             return voting
 
 
-def begun(workspace: Workspace, key: str, voter: str, most: str) -> str:
-    """Make a poll on two arms of a battery and return its id; `key` is the battery's id and the places of the arms."""
-    if not voter:
+def begun(workspace: Workspace, voting: Voting) -> str:
+    """Make a poll as the form says and return its id.
+
+    Raises:
+        UsageError: When a name is missing, or the answers cannot be voted on.
+    """
+    if not voting.voter:
         raise UsageError("a voter needs a name", next_step="Write your name, so that several people can vote.")
-    battery_id, _, pair = key.partition(":")
-    battery = workspace.batteries.battery(battery_id)
-    one, _, other = pair.partition("-")
-    if not all(place.isdecimal() and int(place[:6]) < len(battery.arms) for place in (one, other)) or one == other:
+    battery, most = workspace.batteries.battery(voting.battery), voting.most
+    places = [int(place[:6]) if place.isdecimal() else -1 for place in voting.pair.split("-")]
+    if len(set(places)) != 2 or len(places) != 2 or not all(0 <= place < len(battery.arms) for place in places):
         raise UsageError("these are not two arms", where=battery.title, next_step="Choose two of its arms.")
-    if most and not (most.isdecimal() and 1 <= int(most[:9]) <= views.MOST_PAIRS):
+    if not (most.isdecimal() and 1 <= int(most[:9]) <= views.MOST_PAIRS):
         raise UsageError("so many pairs cannot be voted on", found=most[:20], expected=f"1 to {views.MOST_PAIRS}")
-    arms = battery.arms[int(one)].key, battery.arms[int(other)].key
+    one, other = (battery.arms[place].key for place in places)
     title = f"{battery.title}, {time.strftime('%H:%M')}"
-    return workspace.batteries.poll(battery.id, *arms, title=title, most=int(most) if most else views.MOST_PAIRS).id
+    return workspace.batteries.poll(battery.id, one, other, title=title, most=int(most)).id
 
 
 def cast(workspace: Workspace, voting: Voting, key: str) -> Voting:

@@ -6,28 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from ui.vote_views import Written
-
-
-@dataclass(frozen=True)
-class Voting:
-    """What is on view.
-
-    Attributes:
-        poll: The id of the poll that is voted on or read; empty for the form and the list.
-        voter: Who votes in this window.
-        votes: Whether a ballot is shown, rather than the result.
-        battery: What is chosen in the form.
-        written: What was exported last.
-        written_of: The poll it came from; "thumbs" for thumbs.
-    """
-
-    poll: str = ""
-    voter: str = ""
-    votes: bool = False
-    battery: str = ""
-    written: Written | None = None
-    written_of: str = ""
+from ui.vote_views import Voting
 
 
 @dataclass(frozen=True)

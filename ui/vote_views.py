@@ -55,18 +55,43 @@ class Written:
     left_out: str
 
 
+@dataclass(frozen=True)
+class Voting:
+    """What is on view.
+
+    Attributes:
+        poll: The id of the poll that is voted on or read; empty for the form and the list.
+        voter: Who votes in this window.
+        votes: Whether a ballot is shown, rather than the result.
+        battery: What is chosen in the form.
+        pair: The places of the two arms that are chosen there.
+        most: How many pairs are voted on at most, as it was typed.
+        written: What was exported last.
+        written_of: The poll it came from; "thumbs" for thumbs.
+    """
+
+    poll: str = ""
+    voter: str = ""
+    votes: bool = False
+    battery: str = ""
+    pair: str = ""
+    most: str = "50"
+    written: Written | None = None
+    written_of: str = ""
+
+
 def desk(*parts: str) -> str:
     """Return the parts one below the other."""
     return f'<div class="vote-desk">{"".join(part for part in parts if part)}</div>'
 
 
-def setup(batteries: Sequence[Battery], chosen: str, voter: str) -> str:
+def setup(batteries: Sequence[Battery], voting: Voting, caution: str) -> str:
     """Return the form in which a vote is begun.
 
     Args:
         batteries: Those with two arms or more, newest first.
-        chosen: The id of the battery that is chosen.
-        voter: The name that was written last.
+        voting: What is chosen and typed.
+        caution: What should be known before these answers are voted on; empty for nothing.
     """
     if not batteries:
         return empty(
@@ -76,7 +101,7 @@ def setup(batteries: Sequence[Battery], chosen: str, voter: str) -> str:
             "from. The answers come from a battery with two arms or more: make one first.",
             '<p><button type="button" class="button primary" data-view="battery">Make a battery</button></p>',
         )
-    battery = next((one for one in batteries if one.id == chosen), batteries[0])
+    battery = next((one for one in batteries if one.id == voting.battery), batteries[0])
     sides = [
         (f"{b}-{a}", f"{battery.arms[b].title} and {battery.arms[a].title}")
         for a, b in combinations(range(len(battery.arms)), 2)
@@ -84,17 +109,21 @@ def setup(batteries: Sequence[Battery], chosen: str, voter: str) -> str:
     form = (
         '<div class="settings vote-form">'
         + _select("battery", "Answers of", [(one.id, f"{one.title} · {words.counted(one.prompts, 'prompt')}") for one in batteries], battery.id)
-        + _select("pair", "Between", sides)
-        + _input("most", "Pairs at most", f'type="number" min="1" max="{MOST_PAIRS}" value="50"', f"1 to {MOST_PAIRS}, default 50")
-        + _voter(voter)
+        + _select("pair", "Between", sides, voting.pair)
+        + _input("most", "Pairs at most", f'type="number" min="1" max="{MOST_PAIRS}" value="{text(voting.most)}"', f"1 to {MOST_PAIRS}, default 50")
+        + _voter(voting.voter)
         + "</div>"
     )  # fmt: skip
     return card(
         '<p class="muted">Two answers side by side, shuffled, without names. You say which is better; the names come at the end.</p>'
-        f'{form}<p class="vote-acts"><button type="button" class="button primary" data-pick="begin" data-enter>Begin a blind vote</button></p>',
+        f'{form}{_cautioned(caution)}<p class="vote-acts"><button type="button" class="button primary" data-pick="begin" data-enter>Begin a blind vote</button></p>',
         title="Vote blind",
         classes="vote-setup",
     )
+
+
+def _cautioned(caution: str) -> str:
+    return f'<p class="caution">{text(caution)}</p>' if caution else ""
 
 
 def _voter(voter: str) -> str:
@@ -202,7 +231,7 @@ def _said(answer: str) -> str:
 # --- the result -------------------------------------------------------------------------------------------------------
 
 
-def result(poll: Poll, found: PollResult, voter: str, written: Written | None, caution: str) -> str:
+def result(poll: Poll, found: PollResult, written: Written | None, caution: str) -> str:
     """Return what came of a vote: while it goes on only how far it is, at the end names, share, agreement, and the export."""
     back = '<button type="button" class="button link" data-pick="leave">All votes</button>'
     if found.names is None:
@@ -234,8 +263,9 @@ def result(poll: Poll, found: PollResult, voter: str, written: Written | None, c
         f'<p class="vote-acts"><button type="button" class="button{"" if written else " primary"}" data-pick="export:{text(poll.id)}">Export as preference data</button>'
         '<span class="muted">One row for each prompt with a preferred answer: what DPO learns from.</span></p>'
     )
-    warned = f'<p class="caution">{text(caution)}</p>' if caution else ""
-    body = figures + counts + same + _voters(found) + export + warned + (exported(written) if written else "")
+    body = (
+        figures + counts + same + _voters(found) + export + _cautioned(caution) + (exported(written) if written else "")
+    )
     return card(body, title=f"{one} against {other}", aside=back, classes="vote-result")
 
 

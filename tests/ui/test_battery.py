@@ -1,0 +1,170 @@
+"""The battery's screen: prompts and arms that can be chosen, filters that a page may send, and hostile texts escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from engine.errors import UsageError
+from engine.results.battery import Answer, BatteryFolder
+from engine.types import Run
+from engine.workspace import (
+    AnswerOrder,
+    Battery,
+    BatteryArm,
+    GenerationSettings,
+    Outcome,
+    PlanChoices,
+    PromptSet,
+    Workspace,
+)
+from ui import battery, battery_views
+from ui.battery_parts import OnView
+
+EVIL = "<img src=x onerror=alert(1)>"
+SAID = ("We open at nine.", "We open at ten.")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    opened = Workspace.open(tmp_path_factory.mktemp("battery") / "workspace")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def run(workspace: Workspace) -> Run:
+    dataset = workspace.data.inspect_example("shop").dataset
+    assert dataset
+    return workspace.train(workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {"max_steps": 2})))
+
+
+@pytest.fixture
+def answered(workspace: Workspace, run: Run) -> Battery:
+    """Give sixty prompts to two arms, the answers written by hand and the last one missing."""
+    arms = [battery.battery_arm(workspace, run.id, key) for key in ("base", "tuned")]
+    made = workspace.batteries.create(PromptSet(run.plan.dataset.fingerprint, None, 60), arms, title=EVIL)
+    folder = BatteryFolder(workspace.directory / "batteries" / made.id)
+    for place, arm in enumerate(made.arms):
+        folder.keep(arm.key, {number: Answer(EVIL if number == 3 else SAID[place]) for number in range(59)})
+    return made
+
+
+def test_what_can_be_asked_is_held_out_rows_and_every_dataset_that_asks_something(
+    workspace: Workspace, run: Run
+) -> None:
+    texts = workspace.data.inspect_example("text").dataset
+    other = workspace.data.inspect_example("prompts").dataset
+    options = dict((key, title) for title, key in battery.prompt_options(workspace, run))
+    assert "60" in options[battery.HELD_OUT] and battery.DATA + str(other and other.fingerprint) in options
+    assert "also those it was trained on" in options[battery.DATA + run.plan.dataset.fingerprint]
+    assert battery.DATA + str(texts and texts.fingerprint) not in options
+
+
+@pytest.mark.parametrize("chair", ["base", "tuned", "prompt", "few_shot", "step:2"])
+def test_every_chair_is_an_arm(workspace: Workspace, run: Run, chair: str) -> None:
+    arm = battery.battery_arm(workspace, run.id, chair)
+    assert arm.run == run.id and arm.way == {"step:2": "tuned"}.get(chair, chair)
+
+
+def test_another_run_and_another_model_are_arms(workspace: Workspace, run: Run) -> None:
+    assert battery.battery_arm(workspace, run.id, f"run:{run.id}").run == run.id
+    assert battery.battery_arm(workspace, run.id, "model:starter").model == "starter"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "most", "chairs"),
+    [("held_out", 0, ["base"]), ("held_out", "x", ["base"]), ("held_out", 5, []), ("nothing", 5, ["base"]),
+     ("data:nothing", 5, ["base"]), ("held_out", 5, ["nobody"]), ("held_out", 5, ["base", "base"])],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_refused(
+    workspace: Workspace, run: Run, prompts: str, most: object, chairs: list[str]
+) -> None:
+    before = len(workspace.batteries.all())
+    with pytest.raises(UsageError):
+        battery.made(workspace, run.id, prompts, most, chairs)
+    assert len(workspace.batteries.all()) == before
+
+
+def test_a_battery_of_held_out_rows_is_made(workspace: Workspace, run: Run) -> None:
+    made = workspace.batteries.battery(battery.made(workspace, run.id, "held_out", 7, ["base", "tuned"]))
+    assert (made.prompts, len(made.arms)) == (7, 2) and "held-out rows" in made.title
+
+
+def test_nothing_that_was_answered_or_named_becomes_markup(workspace: Workspace, answered: Battery) -> None:
+    shown = battery._read(workspace, OnView(answered.id, {"pattern": "<img"}))[1:]
+    drawn = "".join(map(str, shown))
+    assert EVIL not in drawn and "&lt;img" in drawn
+
+
+def test_figures_form_arms_and_rows_stand_for_what_was_answered(workspace: Workspace, answered: Battery) -> None:
+    figures, contest, rows = battery.shown(workspace, OnView(answered.id, {"pattern": "nine"}))
+    assert "59 of 60" in figures and "58 of 59" in figures
+    assert "Vote blind on these two" in contest and f'data-vote="{answered.id}:1-0"' in contest
+    assert "<del>nine.</del>" in rows and "<ins>ten.</ins>" in rows and "1 to 50 of 60 prompts" in rows
+
+
+def test_the_second_page_holds_the_rest_and_what_has_no_answer(workspace: Workspace, answered: Battery) -> None:
+    rows = battery.shown(workspace, OnView(answered.id, offset=50))[2]
+    assert "51 to 60 of 60 prompts" in rows and rows.count("not asked yet") == 2
+
+
+def test_the_form_says_which_rows_are_shown(workspace: Workspace, answered: Battery) -> None:
+    reading = workspace.batteries.reading(answered.id)
+    typed = {
+        "text": "tea", "pattern": "x", "found": ("yes",), "differs": ("yes",), "order": "worst", "arm": "1", "pair": "1-0",
+        "outcome": "tie", "slice": "0:0",
+    }  # fmt: skip
+    view = battery.view_of(reading, typed, scored=True)
+    assert (view.text, view.pattern, view.differs, view.order) == ("tea", "x", True, AnswerOrder.WORST)
+    assert view.arm == reading.arms[1] and view.against == (reading.arms[1], reading.arms[0])
+    assert view.outcome is Outcome.TIE and view.slice and view.slice[0] in reading.slices()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [{"order": "sideways"}, {"arm": "9"}, {"arm": "-1"}, {"pair": "0-0"}, {"pair": "7-9"}, {"outcome": "maybe"}, {"slice": "9:9"},
+     {"slice": "0:999"}, {"metric": "nonsense"}, {"by": "77"}, {"pair": "x"}, {"differs": "yes"}],
+)  # fmt: skip
+def test_a_form_that_says_nonsense_still_shows_answers(
+    workspace: Workspace, answered: Battery, typed: dict[str, str]
+) -> None:
+    assert "Answers" in battery.shown(workspace, OnView(answered.id, typed))[2]
+
+
+def test_a_pattern_is_counted_without_hiding_rows_until_that_is_asked(workspace: Workspace, answered: Battery) -> None:
+    counted = battery.shown(workspace, OnView(answered.id, {"pattern": "img"}))
+    only = battery.shown(workspace, OnView(answered.id, {"pattern": "img", "found": ("yes",)}))
+    assert "of 60 prompts" in counted[2] and "1 to 1 of 1 prompt<" in only[2]
+
+
+def test_a_battery_that_is_gone_leaves_the_list_and_nothing_below_it(workspace: Workspace) -> None:
+    on_view, kept, *rest = battery._read(workspace, OnView("battery-gone"))
+    assert on_view == OnView() and kept and rest == [""] * 4
+
+
+def test_an_unfinished_battery_can_go_on_and_a_whole_one_cannot() -> None:
+    arms = (BatteryArm(model="a", title=EVIL),)
+    made = Battery("b", EVIL, "rows", arms, 4, 0.0)
+    half = battery_views.kept([battery_views.Kept(made, 2, 4, False)], now=9.0)
+    assert 'data-pick="go:b"' in half and "2 of 4 answers" in half and "data-confirm" in half and EVIL not in half
+    assert 'data-pick="go:b"' not in battery_views.kept([battery_views.Kept(made, 4, 4, True)], now=9.0)
+
+
+def test_without_batteries_the_place_says_what_will_be_here() -> None:
+    assert "Ask many prompts at once" in battery_views.kept([])
+
+
+def test_answering_is_shown_ended_by_its_flag_and_gone_on_with(workspace: Workspace, run: Run) -> None:
+    arms = [battery.battery_arm(workspace, run.id, "base")]
+    few = GenerationSettings(max_new_tokens=4)
+    made = workspace.batteries.create(workspace.batteries.held_out_of(run.id, 40), arms, settings=few)
+    flags = battery.Flags()
+    updates = battery.asking_them(workspace, OnView(made.id), flags, "window")
+    next(updates)
+    flags.raise_for("window")
+    *_, stopped = updates
+    assert "Stopped at 0 of 40 answers" in stopped[2]
+    *_, last = battery.asking_them(workspace, OnView(made.id), flags, "window")
+    assert "All of them answered" in last[2] and workspace.batteries.progress(made.id) == (40, 40)

@@ -186,6 +186,7 @@ results/
   export_writers.py   how each format is written, and loaded again by others
   round_trip.py       whether an exported folder is still the run's model
   export_making.py    one export while it is made
+  export_jobs.py      exports in the background, with progress and cancel
   exporting.py        the room in which runs are exported
   shootout.py         techniques that learnt equally much: budget, scores, verdict
   series_table.py     a series as a table: one row a run, as far as it has come

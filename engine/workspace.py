@@ -85,6 +85,7 @@ from engine.results.battery_reading import (
 )
 from engine.results.benefits import Benefit, Cost, benefits, costs
 from engine.results.export import ExportChoice, ExportedModel, ExportFormat, ExportProgress, RoundTrip
+from engine.results.export_jobs import ExportJob, ExportStatus
 from engine.results.exporting import Exports
 from engine.results.hosted import HostedExport
 from engine.results.inquiry import Found, Inquiry, answers_known
@@ -135,16 +136,16 @@ __all__ = [
     "ArmSummary", "Asked", "Ballot", "Battery", "BatteryArm", "BatteryPage", "BatteryPrompt", "BatteryReading", "BatteryRow",
     "BatteryView", "Benefit", "Block", "Cancelled", "Chair", "Change", "Check", "Choice", "ColumnFacts", "ComparedTechnique",
     "Contest", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "ExportChoice",
-    "ExportFormat", "ExportProgress", "Exported", "ExportedModel", "Features", "Finding", "Fit", "Found", "GenerationSettings",
-    "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook", "Listening", "Meaning",
-    "Means", "MeasureProgress", "MeasuredArm", "Method", "Outcome", "PairedTest", "PatternCount", "Piece", "PieceKind",
-    "PlanChoices", "PlannedRun", "PlannedSeries", "Poll", "PollResult", "Preview", "Problem", "Progress", "PromptSet",
-    "PromptSettings", "Question", "Receipt", "ReceiptProgress", "ReceiptScope", "RoundTrip", "RowsOrder", "RowsPage", "RowsView",
-    "RunBytes", "RunComparison", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta", "SeriesProgress", "SeriesRow",
-    "SeriesTable", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target", "TechniqueChoice", "TokenProfile",
-    "TrainableShare", "Varied", "Verdict", "VoteChoice", "Workspace", "Xray", "answers_known", "benefits", "checked_answers",
-    "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of", "moving_parts",
-    "p_words", "stages_of_plan", "target_of",
+    "ExportFormat", "ExportJob", "ExportProgress", "ExportStatus", "Exported", "ExportedModel", "Features", "Finding", "Fit",
+    "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook",
+    "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Outcome", "PairedTest", "PatternCount", "Piece",
+    "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Poll", "PollResult", "Preview", "Problem", "Progress",
+    "PromptSet", "PromptSettings", "Question", "Receipt", "ReceiptProgress", "ReceiptScope", "RoundTrip", "RowsOrder", "RowsPage",
+    "RowsView", "RunBytes", "RunComparison", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta", "SeriesProgress",
+    "SeriesRow", "SeriesTable", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target", "TechniqueChoice",
+    "TokenProfile", "TrainableShare", "Varied", "Verdict", "VoteChoice", "Workspace", "Xray", "answers_known", "benefits",
+    "checked_answers", "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of",
+    "moving_parts", "p_words", "stages_of_plan", "target_of",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -197,7 +198,9 @@ class Workspace:
         self.receipts = Receipts(
             self._store, self.data, self.advice, self.listening, self._loaded_tokenizer, self._libraries
         )
-        self.exports = Exports(self._store, self._accelerator, self.listening, self.papers, self._libraries)
+        self.exports = Exports(
+            self._store, self._accelerator, self.listening, self.papers, self._libraries, directory / "exports"
+        )
         self.trials = Trials(
             self.planner, self._store, self.watching, self.advice, self.start, self._libraries, self._loaded_tokenizer
         )
@@ -223,6 +226,7 @@ class Workspace:
 
     def close(self) -> None:
         """Pause what runs (its checkpoint is kept) and close the store."""
+        self.exports.close()
         self._queue.close()
         self._store.close()
 

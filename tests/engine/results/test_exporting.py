@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from engine.errors import RunError, UsageError
 from engine.results.export import EXACT, EXPORT_FORMATS, ExportedModel, RoundTrip, Tolerance
 from engine.types import Run, RunStatus, Value
-from engine.workspace import PlanChoices, Workspace
+from engine.workspace import ExportJob, ExportStatus, PlanChoices, Workspace
 
 SHOP = {
     "learning_rate": 0.003, "max_steps": 60, "lora_rank": 16, "lora_alpha": 32, "per_device_train_batch_size": 8,
@@ -122,6 +123,52 @@ def test_other_kinds_of_runs_are_the_same_after_export(
 ) -> None:
     trip = exported(workspace, train(example, technique, max_steps=2), key, tmp_path / "out").round_trip
     assert trip.same == trip.prompts > 10 and trip.problem == ""
+
+
+def ended(workspace: Workspace, id: str) -> ExportJob:
+    deadline = time.monotonic() + 60
+    while (job := workspace.exports.jobs.job(id)).is_active and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return job
+
+
+def test_an_export_in_the_background_ends_with_its_round_trip(workspace: Workspace, shop: Run) -> None:
+    begun = workspace.exports.start(shop.id, "adapter")
+    other = workspace.exports.start(shop.id, "adapter")
+    assert begun.is_active and other.directory != begun.directory
+    job = ended(workspace, begun.id)
+    assert job.status is ExportStatus.DONE and job.share == 1
+    assert job.exported and job.exported.round_trip.same == 20 and job.directory.is_dir()
+    assert ended(workspace, other.id).status is ExportStatus.DONE
+
+
+def test_a_cancelled_background_export_leaves_nothing(workspace: Workspace, shop: Run, tmp_path: Path) -> None:
+    job = workspace.exports.start(shop.id, "gguf", tmp_path / "out")
+    workspace.exports.jobs.cancel(job.id)
+    assert ended(workspace, job.id).status is ExportStatus.CANCELLED
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_background_export_waits_for_the_accelerator_and_can_be_cancelled_there(
+    workspace: Workspace, shop: Run, tmp_path: Path
+) -> None:
+    with workspace._accelerator.hold("training another"):
+        job = workspace.exports.start(shop.id, "adapter", tmp_path / "out")
+        while workspace.exports.jobs.job(job.id).doing != "Waiting for the accelerator":
+            time.sleep(0.05)
+        workspace.exports.jobs.cancel(job.id)
+        assert ended(workspace, job.id).status is ExportStatus.CANCELLED
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reason_against_a_format_is_said_before_anything_starts(
+    workspace: Workspace, train: Train, tmp_path: Path
+) -> None:
+    run = train("shop", "prompt_tuning", max_steps=1)
+    reasons = {choice.row.key: choice.reason for choice in workspace.exports.choices(run.id)}
+    assert reasons["adapter"] == "" and "cannot be added" in reasons["merged"] and "cannot be added" in reasons["gguf"]
+    with pytest.raises(UsageError, match="cannot be added"):
+        workspace.exports.start(run.id, "merged", tmp_path / "out")
 
 
 @pytest.mark.parametrize(

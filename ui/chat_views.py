@@ -89,7 +89,7 @@ def turn_shown(
     answers = "".join(_answer(turn, number, chair, thumbs, writing=writing) for chair in chairs)
     return (
         f'<article class="turn" aria-label="Question {conversation.path().index(number) + 1}">'
-        f'<div class="asked"><p class="question">{text(turn.question)}</p>{_question_tools(conversation, number, writing=writing)}</div>'
+        f'<div class="turn-asked"><p class="question">{text(turn.question)}</p>{_question_tools(conversation, number, writing=writing)}</div>'
         f'<div class="answers" style="--panes:{len(chairs)}">{answers}</div>'
         f"{differences(turn, chairs, is_open=is_open) if differs else ''}</article>"
     )

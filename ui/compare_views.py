@@ -93,7 +93,7 @@ def questions(example: Example | None, asking: Asking = ANSWERS) -> str:
         for question in example.preset_questions
     )
     kept = (
-        f'<button type="button" class="button chip kept" data-pick="{text(example.kept_question)}" '
+        f'<button type="button" class="button chip was-kept" data-pick="{text(example.kept_question)}" '
         f'title="Not part of the lesson: a good tuning leaves this answer as it was">{text(example.kept_question)}'
         '<span class="muted"> · was this kept?</span></button>'
         if example.kept_question and asking.asks_kept

@@ -32,6 +32,15 @@ SCORE_MEANS = (
     "The mean over all prompts this arm answered, 0 to 1, and the interval in which it lies with 95 % certainty"
 )
 SHARE_MEANS = "Of the prompts that both answered; a tie counts half. With its 95 % interval (Wilson)"
+LABELS = {
+    "order": ("Order", "By score, or as the prompts stand in their rows"),
+    "arm": ("Of the arm", "Whose score orders, and in whose answers the pattern is searched"),
+    "metric": ("Score by", "How good an answer is, 0 to 1; another choice asks no model again"),
+    "slice": ("Only prompts", "Prompts of one kind: by a column of their file, or by their length"),
+    "pair": ("Arm against arm", "The two arms whose scores are compared prompt by prompt"),
+    "outcome": ("Only where", "Prompts on which the first of these two did so"),
+    "by": ("Split by", "Shows the comparison for each kind of prompt too"),
+}
 ORDERS = (("asked", "as asked"), ("worst", "worst first"), ("best", "best first"))
 OUTCOMES = (("", "any"), ("win", "first is better"), ("tie", "equal"), ("lose", "second is better"))
 
@@ -129,10 +138,12 @@ def figures(
 
 def _arm_row(battery: Battery, summary: ArmSummary, count: PatternCount | None) -> str:
     pattern = "" if count is None else f"<td>{_counted(count)}</td>"
+    forms = "<td></td>" * 4 if not summary.answered else f"<td>{summary.mean_words:.0f}</td>" + "".join(
+        f"<td>{round(100 * share)} %</td>" for share in (summary.refusals, summary.lists, summary.json)
+    )  # fmt: skip
     return (
         f'<tr><th scope="row">{text(battery.arm(summary.arm).title)}</th><td>{summary.answered:,} of {battery.prompts:,}</td>'
-        f'<td class="scored">{_score(summary)}</td><td>{summary.mean_words:.0f}</td>{_percent(summary.refusals)}{_percent(summary.lists)}'
-        f"{_percent(summary.json)}{pattern}</tr>"
+        f'<td class="scored">{_score(summary)}</td>{forms}{pattern}</tr>'
     )
 
 
@@ -145,10 +156,6 @@ def _score(summary: ArmSummary) -> str:
         f'<i class="range" style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></i></span>'
     )
     return f'{bar}<strong>{summary.score:.2f}</strong> <span class="muted">{low:.2f} to {high:.2f}</span>'
-
-
-def _percent(share: float) -> str:
-    return f"<td>{round(100 * share)} %</td>"
 
 
 def _counted(count: PatternCount) -> str:
@@ -220,13 +227,13 @@ def filters(battery: Battery, slices: Mapping[str, Sequence[str]]) -> str:
     fields = [
         _field("text", "Words", "anywhere in prompt, reference or answer"),
         _field("pattern", "Pattern", "regular expression, counted live, such as ^Sure"),
-        _select("order", "Order", ORDERS),
-        _select("arm", "Of the arm", [("", "any arm"), *arms]) if len(arms) > 1 else "",
-        _select("metric", "Score by", metrics, battery.metric) if len(metrics) > 1 else "",
-        _select("slice", "Only prompts", [("", "all"), *parts]) if parts else "",
-        _select("pair", "Arm against arm", pairs) if pairs else "",
-        _select("outcome", "Only where", OUTCOMES) if pairs and metrics else "",
-        _select("by", "Split by", [("", "nothing"), *by]) if pairs and metrics else "",
+        _select("order", ORDERS),
+        _select("arm", [("", "any arm"), *arms]) if len(arms) > 1 else "",
+        _select("metric", metrics, battery.metric) if len(metrics) > 1 else "",
+        _select("slice", [("", "all"), *parts]) if parts else "",
+        _select("pair", pairs) if pairs else "",
+        _select("outcome", OUTCOMES) if pairs and metrics else "",
+        _select("by", [("", "nothing"), *by]) if pairs and metrics else "",
     ]
     boxes = _box("differs", "Only where answers differ") + _box("found", "Only where the pattern stands")
     return (
@@ -242,13 +249,14 @@ def _field(name: str, label: str, hint: str) -> str:
     )
 
 
-def _select(name: str, label: str, options: Sequence[tuple[str, str]], chosen: str = "") -> str:
+def _select(name: str, options: Sequence[tuple[str, str]], chosen: str = "") -> str:
+    label, meaning = LABELS[name]
     inside = "".join(
         f'<option value="{text(value)}"{" selected" if value == chosen else ""}>{text(title)}</option>'
         for value, title in options
     )
     return (
-        f'<div class="field"><label for="battery-{name}">{label}</label><div class="control"><select id="battery-{name}" name="{name}">'
+        f'<div class="field"><label for="battery-{name}">{label}</label><div class="control"><select id="battery-{name}" name="{name}" title="{text(meaning)}">'
         f"{inside}</select></div></div>"
     )
 

@@ -183,6 +183,7 @@ results/
   gguf_tokenizer.py   a tokenizer and its template in the words of GGUF
   gguf_file.py        a model as one GGUF file
   modelfile.py        the chat template in Ollama's language, worked out by trying
+  export_quantised.py models rounded by bitsandbytes or torchao
   export_writers.py   how each format is written, and loaded again by others
   round_trip.py       whether an exported folder is still the run's model
   export_making.py    one export while it is made

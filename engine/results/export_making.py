@@ -36,11 +36,11 @@ OTHER_FILES_BYTES = 32 * 2**20
 """Tokenizer, template and card."""
 
 BYTES_A_WEIGHT = {
-    "bnb_8bit": 1.2, "bnb_4bit": 0.8, "torchao_int8": 1.2, "torchao_int4": 0.8,
+    "bnb_8bit": 5.5, "bnb_4bit": 5.0, "torchao_int8": 5.5,
     "float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "F32": 4.0, "F16": 2.0, "BF16": 2.0, "Q8_0": 1.07,
     "Q5_1": 0.8, "Q5_0": 0.75, "Q4_1": 0.7, "Q4_0": 0.65,
 }  # fmt: skip
-"""Of a format or the value of its setting; a matrix that cannot be rounded in blocks stays wider."""
+"""Of a format or the value of its setting; a matrix that cannot be rounded in blocks stays wider, and what is rounded while it is loaded lies there whole first."""
 
 
 @dataclass(frozen=True)

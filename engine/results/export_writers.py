@@ -26,10 +26,16 @@ from transformers import (
 
 from engine.models.loading import DTYPES, LOAD_LOCK, end_token_ids
 from engine.models.tuned import Recipe
+from engine.results.export_quantised import load_quantised, save_quantised
 from engine.results.gguf_file import write_gguf
 from engine.results.modelfile import layout_of, modelfile
 
 GGUF_FILE = "model.gguf"
+ROUNDED_NOTE = "The embedding and the head are not rounded."
+FOUR_BITS_NOTE = (
+    " On processors with avx512_bf16, bitsandbytes 0.50 lays the weights out anew, which fails where the width of a layer is no "
+    "multiple of 64; set `support_avx512bf16_for_cpu = False` on every module that has it before the first answer there."
+)
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -148,6 +154,23 @@ def load_gguf(folder: Path, recipe: Recipe) -> Foreign:
     return Foreign(model, tokenizer, "transformers, from the GGUF file")
 
 
+def _quantised(key: str, package: str) -> Writer:
+    """Return how a model is written that is rounded while transformers loads it."""
+
+    def write(subject: Subject, folder: Path) -> None:
+        save_quantised(key, merged_model(subject.model), folder, subject.between)
+        subject.tokenizer.save_pretrained(folder)
+
+    def load(folder: Path, recipe: Recipe) -> Foreign:
+        return Foreign(load_quantised(folder), _tokenizer(folder), f"transformers and {package}")
+
+    def usage(recipe: Recipe, choice: str) -> str:
+        note = ROUNDED_NOTE + (FOUR_BITS_NOTE if key == "bnb_4bit" else "")
+        return f"Needs the package {package}.\n\n{_merged_usage(recipe, choice)}\n\n{note}"
+
+    return Writer(write, load, usage)
+
+
 def load_adapter(folder: Path, recipe: Recipe) -> Foreign:
     """Load the base with transformers and the folder's adapter with PEFT."""
     path = cast(Path, recipe.model.path)
@@ -227,6 +250,9 @@ def _python(*lines: str) -> str:
 WRITERS: Mapping[str, Writer] = {
     "adapter": Writer(write_adapter, load_adapter, _adapter_usage),
     "merged": Writer(write_merged, load_merged, _merged_usage),
+    "bnb_8bit": _quantised("bnb_8bit", "bitsandbytes"),
+    "bnb_4bit": _quantised("bnb_4bit", "bitsandbytes"),
+    "torchao_int8": _quantised("torchao_int8", "torchao"),
     "gguf": Writer(write_gguf_folder, load_gguf, _gguf_usage),
 }
 """How each format is written and read back."""

@@ -6,6 +6,7 @@ import pytest
 
 from engine.guide.techniques import TECHNIQUES
 from engine.results.export import EXPORT_FORMATS, reason_against
+from engine.results.export_writers import WRITERS
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES)
@@ -33,3 +34,18 @@ def test_an_unknown_family_is_no_gguf() -> None:
 
 def test_a_classification_model_is_no_gguf() -> None:
     assert "labels" in reason_against(EXPORT_FORMATS["gguf"], "classification", {}, "llama")
+
+
+@pytest.mark.parametrize("key", EXPORT_FORMATS)
+def test_every_format_speaks_of_itself_and_either_is_written_or_says_why_not(key: str) -> None:
+    row = EXPORT_FORMATS[key]
+    reason = reason_against(row, "lora", {}, "llama")
+    assert row.title and row.purpose.endswith(".") and row.tolerances
+    assert key in WRITERS or reason == row.missing != ""
+    assert reason == "" or reason.endswith(".")
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_every_technique_has_a_format_or_a_reason_for_each(technique: str) -> None:
+    reasons = [reason_against(row, technique, {}, "llama") for row in EXPORT_FORMATS.values()]
+    assert len(reasons) == 7 and all(reason == "" or reason.endswith(".") for reason in reasons)

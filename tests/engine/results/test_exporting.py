@@ -65,6 +65,26 @@ def test_a_gguf_file_answers_like_the_run(
     assert "<|assistant|> {{ .Content }}<|end|>" in (tmp_path / "out" / "Modelfile").read_text()
 
 
+@pytest.mark.parametrize("key", ["bnb_8bit", "torchao_int8"])
+def test_a_rounded_model_is_small_and_near_the_run(workspace: Workspace, shop: Run, tmp_path: Path, key: str) -> None:
+    if package := {choice.row.key: choice.reason for choice in workspace.exports.choices(shop.id)}[key]:
+        pytest.skip(package)
+    made = exported(workspace, shop, key, tmp_path / "out")
+    assert made.bytes < 0.6 * 4 * shop.plan.model.parameters
+    assert made.round_trip.same >= 8 and made.round_trip.same_prompt_tokens
+    assert all("tmp" not in name for name in made.files)
+
+
+def test_four_bits_are_written_and_read_back_though_a_tiny_model_is_no_longer_itself(
+    workspace: Workspace, shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = EXPORT_FORMATS["bnb_4bit"]
+    monkeypatch.setitem(EXPORT_FORMATS, "bnb_4bit", row.with_tolerances({"": Tolerance(16.0, 0.0)}))  # type: ignore[index]
+    made = exported(workspace, shop, "bnb_4bit", tmp_path / "out")
+    assert made.bytes < 0.5 * 4 * shop.plan.model.parameters
+    assert made.round_trip.same_prompt_tokens and made.round_trip.same_stop_tokens
+
+
 def test_rounding_to_bfloat16_halves_the_file_and_moves_the_logits(
     workspace: Workspace, shop: Run, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ STYLES = (
     "decide.css",
     "several.css",
     "chat.css",
+    "export.css",
     "battery.css",
     "receipt.css",
 )

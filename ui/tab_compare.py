@@ -11,7 +11,19 @@ import gradio as gr
 
 from engine.types import Run
 from engine.workspace import Workspace
-from ui import battery, battery_parts, chat, chat_parts, receipt, receipt_parts, vote, vote_parts, words
+from ui import (
+    battery,
+    battery_parts,
+    chat,
+    chat_parts,
+    export,
+    export_parts,
+    receipt,
+    receipt_parts,
+    vote,
+    vote_parts,
+    words,
+)
 from ui import compare_views as views
 from ui.choices import Choices
 from ui.guard import guarded
@@ -52,6 +64,7 @@ VIEWS = (
     View("battery", "Battery", battery_parts.layout, battery.drawn_for, battery.wire),
     View("vote", "Blind vote", vote_parts.layout, vote.drawn_for, vote.wire),
     View("receipt", "Receipt", receipt_parts.layout, receipt.drawn_for, receipt.wire),
+    View("export", "Export", export_parts.layout, export.drawn_for, export.wire),
 )
 
 

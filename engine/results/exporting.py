@@ -43,6 +43,11 @@ class Exports:
         """Cancel what is being exported in the background."""
         self.jobs.close()
 
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """What each format is called, by its key."""
+        return {key: row.title for key, row in EXPORT_FORMATS.items()}
+
     def choices(self, run: str) -> tuple[ExportChoice, ...]:
         """Return every format, with the reason where this run cannot be exported to it. Cheap."""
         return tuple(ExportChoice(row, self._reason(run, row)) for row in EXPORT_FORMATS.values())

@@ -3,18 +3,23 @@
   'use strict';
   const PATIENCE = 2000, A_MOMENT = 60;
   window.luthier = window.luthier || {};
+  const ONCE = ['begin', 'cast', 'undo', 'export', 'thumbs', 'end'];  // a second press before the answer to the first is none
   let wanted = '';
   const view = (key) => document.querySelector(`#compare-view input[value="${key}"]`)?.click();
 
   window.luthier.voting = (element, send, watch) => {
-    let sent = false, patience = 0, begun = '';
+    const typed = new Map();
+    let sent = '', patience = 0, begun = '', focused = '';
     const seen = () => element.isConnected && element.getClientRects().length > 0;
     const values = () => Object.fromEntries([...element.querySelectorAll('[name]')].map((control) => [control.name, control.value.trim()]));
     const tell = (key) => {
-      if (sent) return;
-      sent = /^(begin|new|cast|undo|export|thumbs|end)/.test(key);  // what must not happen twice
-      clearTimeout(patience);
-      patience = setTimeout(() => { sent = false; }, PATIENCE);
+      const verb = key.split(':')[0];
+      if (ONCE.includes(verb)) {
+        if (sent) return;
+        sent = verb;
+        clearTimeout(patience);
+        patience = setTimeout(() => { sent = ''; }, PATIENCE);
+      }
       begun = key;
       send({key, values: values()});
     };
@@ -32,8 +37,13 @@
     element.addEventListener('click', (event) => press(event.target.closest('[data-pick]')));
     element.addEventListener('change', (event) => { if (event.target.dataset.redraws) tell(event.target.dataset.redraws); });
     element.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter' && event.target.tagName === 'INPUT') press(element.querySelector('[data-enter]'));
+      if (event.key !== 'Enter' || event.target.tagName !== 'INPUT') return;
+      event.target.blur();
+      focused = '';
+      press(element.querySelector('[data-enter]'));
     });
+    element.addEventListener('input', (event) => { if (event.target.tagName === 'INPUT') typed.set(event.target.name, event.target.value); });
+    document.addEventListener('focusin', (event) => { focused = element.contains(event.target) ? event.target.id : ''; });
     document.addEventListener('keydown', (event) => {
       if (event.altKey || event.ctrlKey || event.metaKey || event.repeat || !seen()) return;
       if (event.target.closest('input, textarea, select, [contenteditable=true], dialog')) return;
@@ -44,13 +54,14 @@
     });
     document.addEventListener('luthier-vote', look);
     watch('value', () => {
-      sent = false;
+      sent = '';
+      for (const control of element.querySelectorAll('input[name]')) if (typed.has(control.name)) control.value = typed.get(control.name);
       // Whoever votes by keys, or is read to, stands at the new pair, or at what came of the vote.
       const shown = element.querySelector('[data-ballot], .vote-result');
       if (shown && /^(begin|new|vote|cast|undo|result|end)/.test(begun)) {
         shown.tabIndex = -1;
         shown.focus({preventScroll: true});
-      }
+      } else if (focused && [document.body, null].includes(document.activeElement)) document.getElementById(focused)?.focus();
       begun = '';
     });
     // What was asked and voted on meanwhile stands here when somebody comes back.

@@ -28,6 +28,7 @@ from ui import battery_views as views
 from ui.asking import Typed, text_of, ticked, typed_of
 from ui.background import Background, Flags
 from ui.battery_parts import MOST_PROMPTS, OnView, Parts
+from ui.choices import Choices
 from ui.guard import guarded, guarded_with
 from ui.panel import QUIET, picked
 from ui.session import Session
@@ -86,6 +87,15 @@ def prompt_options(workspace: Workspace, run: Run) -> list[tuple[str, str]]:
 def _prompt_choices(workspace: Workspace, run: Run) -> object:
     options = prompt_options(workspace, run)
     return gr.update(choices=options, value=options[0][1] if options else None)
+
+
+def prompts_offered(workspace: Workspace, run: Run, choices: Choices, chosen: object) -> object:
+    """Return the prompts anew after other rows were chosen on the Data tab: those are asked next, else what was chosen stays."""
+    options = prompt_options(workspace, run)
+    keys = [key for _, key in options]
+    dropped = f"{DATA}{choices.dataset}" if choices.dataset != run.plan.dataset.fingerprint else ""
+    value = next((key for key in (dropped, chosen) if key in keys), keys[0] if keys else None)
+    return gr.update(choices=options, value=value)
 
 
 def battery_arm(workspace: Workspace, run: str, chair: str) -> BatteryArm:
@@ -256,8 +266,8 @@ def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown)
         return asked, *shown(workspace, asked)
 
     @guarded
-    def offer(run: str) -> object:
-        return _prompt_choices(workspace, workspace.run(run)) if run else gr.skip()
+    def offer(run: str, choices: Choices, chosen: object) -> object:
+        return prompts_offered(workspace, workspace.run(run), choices, chosen) if run else gr.skip()
 
     asked = [parts.start, parts.stop, parts.progress, *parts.read]
     long = {"trigger_mode": "once", "concurrency_limit": 4, **QUIET}
@@ -267,7 +277,7 @@ def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown)
     parts.stop.click(stop, None, [parts.stop, parts.progress], **QUIET)
     parts.filters.edit(edit, parts.on_view, [parts.on_view, *parts.shown], **QUIET)
     parts.rows.pick(turn, parts.on_view, [parts.on_view, *parts.shown], **QUIET)
-    session.choices.change(offer, run, parts.prompts, **QUIET)
+    session.choices.change(offer, [run, session.choices, parts.prompts], parts.prompts, **QUIET)
 
 
 def asking_them(workspace: Workspace, on_view: OnView, flags: Flags, window: str) -> Iterator[Updates]:
@@ -280,13 +290,17 @@ def asking_them(workspace: Workspace, on_view: OnView, flags: Flags, window: str
         for progress in workspace.batteries.answer(battery.id, flag.is_set):
             tell((battery.arm(progress.arm).title, progress.done, progress.total, progress.seconds_left))
 
-    for step in Background(work, flag).steps():
-        yield gr.skip(), gr.skip(), views.progressing(*step), *(gr.skip(),) * READ
+    why = ""
+    try:
+        for step in Background(work, flag).steps():
+            yield gr.skip(), gr.skip(), views.progressing(*step), *(gr.skip(),) * READ
+    except TuningError as error:  # what was answered before it is shown all the same
+        why = f"{error.sentence} "
     done, total = workspace.batteries.progress(battery.id)
     said = (
         "All of them answered." if done == total else f"Stopped at {done:,} of {total:,} answers. Go on asks the rest."
     )
-    yield *_buttons(busy=False), views.said(said), *_read(workspace, on_view)
+    yield *_buttons(busy=False), views.said(why + said), *_read(workspace, on_view)
 
 
 def _buttons(*, busy: bool) -> Updates:

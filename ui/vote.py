@@ -31,7 +31,7 @@ MOST_LISTED = 30
 
 def drawn_for(workspace: Workspace, run: Run) -> Updates:
     """Return the desk as it is before anything is chosen; votes belong to no single run."""
-    return (drawn(workspace, Voting()),)
+    return Voting(), drawn(workspace, Voting())
 
 
 def drawn(workspace: Workspace, voting: Voting) -> str:
@@ -54,7 +54,7 @@ def drawn(workspace: Workspace, voting: Voting) -> str:
     written = voting.written if voting.written_of == THUMBS else None
     return views.desk(
         views.setup(batteries, voting, caution_of(workspace, chosen)),
-        views.polls(rows),
+        views.polls(rows, "" if batteries else views.voter_field(voting.voter)),
         views.thumbs(good, len(given) - good, written),
     )
 

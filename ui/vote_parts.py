@@ -19,7 +19,7 @@ class Parts:
     @property
     def drawn(self) -> list[object]:
         """What another run draws anew, in the order of `drawn_for`."""
-        return [self.desk]
+        return [self.voting, self.desk]
 
 
 def layout() -> Parts:

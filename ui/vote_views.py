@@ -111,7 +111,7 @@ def setup(batteries: Sequence[Battery], voting: Voting, caution: str) -> str:
         + _select("battery", "Answers of", [(one.id, f"{one.title} · {words.counted(one.prompts, 'prompt')}") for one in batteries], battery.id)
         + _select("pair", "Between", sides, voting.pair)
         + _input("most", "Pairs at most", f'type="number" min="1" max="{MOST_PAIRS}" value="{text(voting.most)}"', f"1 to {MOST_PAIRS}, default 50")
-        + _voter(voting.voter)
+        + voter_field(voting.voter)
         + "</div>"
     )  # fmt: skip
     return card(
@@ -126,7 +126,8 @@ def _cautioned(caution: str) -> str:
     return f'<p class="caution">{text(caution)}</p>' if caution else ""
 
 
-def _voter(voter: str) -> str:
+def voter_field(voter: str) -> str:
+    """Return the field for the name of who votes."""
     return _input("voter", "Your name", f'type="text" maxlength="{LONGEST_NAME}" autocomplete="off" value="{text(voter)}"', "so that several people can vote")  # fmt: skip
 
 
@@ -149,13 +150,13 @@ def _input(name: str, label: str, attributes: str, hint: str) -> str:
     )
 
 
-def polls(rows: Sequence[PollRow], *, now: float | None = None) -> str:
-    """Return the votes of the workspace, the newest first."""
+def polls(rows: Sequence[PollRow], voter: str = "", *, now: float | None = None) -> str:
+    """Return the votes of the workspace, the newest first; `voter` is the field for a name, where it stands nowhere else."""
     if not rows:
         return ""
     moment = time.time() if now is None else now
     return card(
-        f'<ul class="kept-list">{"".join(_poll_row(row, moment) for row in rows)}</ul>',
+        f'{voter}<ul class="kept-list">{"".join(_poll_row(row, moment) for row in rows)}</ul>',
         title="Votes",
         classes="vote-polls",
     )

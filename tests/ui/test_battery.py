@@ -21,6 +21,7 @@ from engine.workspace import (
 )
 from ui import battery, battery_views
 from ui.battery_parts import OnView
+from ui.choices import Choices
 
 EVIL = "<img src=x onerror=alert(1)>"
 SAID = ("We open at nine.", "We open at ten.")
@@ -168,3 +169,19 @@ def test_answering_is_shown_ended_by_its_flag_and_gone_on_with(workspace: Worksp
     assert "Stopped at 0 of 40 answers" in stopped[2]
     *_, last = battery.asking_them(workspace, OnView(made.id), flags, "window")
     assert "All of them answered" in last[2] and workspace.batteries.progress(made.id) == (40, 40)
+
+
+def test_rows_that_were_just_dropped_are_asked_next_and_else_the_choice_stays(workspace: Workspace, run: Run) -> None:
+    dropped = workspace.data.inspect_example("prompts").dataset
+    assert dropped
+    own, key = Choices(dataset=run.plan.dataset.fingerprint), battery.DATA + dropped.fingerprint
+    assert battery.prompts_offered(workspace, run, Choices(dataset=dropped.fingerprint), "held_out")["value"] == key
+    assert battery.prompts_offered(workspace, run, own, key)["value"] == key
+    assert battery.prompts_offered(workspace, run, own, "data:gone")["value"] == "held_out"
+
+
+def test_a_battery_that_cannot_go_on_says_why_and_shows_what_was_answered(workspace: Workspace, run: Run) -> None:
+    made = battery.made(workspace, run.id, "held_out", 5, ["base"])
+    with BatteryFolder(workspace.directory / "batteries" / made).answering():
+        *_, last = battery.asking_them(workspace, OnView(made), battery.Flags(), "window")
+    assert "answered already" in last[2] and "Stopped at 0 of 5" in last[2] and last[3] == OnView(made)

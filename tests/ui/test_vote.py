@@ -142,3 +142,15 @@ def test_the_button_of_the_battery_chooses_its_two_arms(workspace: Workspace, fo
 
 def test_without_a_battery_the_place_says_how_to_get_one() -> None:
     assert 'data-view="battery"' in vote_views.setup([], Voting(), "")
+
+
+def test_with_votes_and_no_battery_left_a_name_can_still_be_written(workspace: Workspace, begun: Voting) -> None:
+    for battery in workspace.batteries.all():
+        workspace.batteries.delete(battery.id)
+    drawn = vote.drawn(workspace, Voting())
+    assert drawn.count('name="voter"') == 1 and f'data-pick="vote:{begun.poll}"' in drawn
+
+
+def test_another_run_on_view_leaves_the_ballot_and_keeps_the_vote(workspace: Workspace, begun: Voting) -> None:
+    state, drawn = vote.drawn_for(workspace, None)  # type: ignore[arg-type]  # votes belong to no run
+    assert state == Voting() and f'data-pick="vote:{begun.poll}"' in str(drawn)

@@ -15,29 +15,43 @@ import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel, TorchAoConfig
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
-from engine.models.loading import LOAD_LOCK, without_repacking
+from engine.models.loading import LOAD_LOCK
 
+HEAD, BLOCK = "lm_head", 64
 WHOLE = "tmp.whole"
 """Folder for the model before it is rounded, which is gone afterwards."""
 
 
-def _eight_bits() -> QuantizationConfigMixin:
+def _eight_bits(model: PreTrainedModel) -> QuantizationConfigMixin:
     return BitsAndBytesConfig(load_in_8bit=True)
 
 
-def _four_bits() -> QuantizationConfigMixin:
+def _four_bits(model: PreTrainedModel) -> QuantizationConfigMixin:
     return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.float32
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.float32,
+        llm_int8_skip_modules=left_whole(model),
     )  # fmt: skip
 
 
-def _torchao_eight_bits() -> QuantizationConfigMixin:
+def left_whole(model: PreTrainedModel) -> list[str] | None:
+    """Name the layers that are not rounded to 4 bits; None leaves that to transformers.
+
+    Measured with bitsandbytes 0.50 on a processor: a matrix whose width is no multiple of its block comes back 25 % off, others 9 %.
+    """
+    odd = [
+        name for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module.in_features % BLOCK and name != HEAD
+    ]  # fmt: skip
+    return [HEAD, *odd] if odd else None
+
+
+def _torchao_eight_bits(model: PreTrainedModel) -> QuantizationConfigMixin:
     from torchao.quantization import Int8WeightOnlyConfig  # noqa: PLC0415 - it need not be installed
 
     return TorchAoConfig(Int8WeightOnlyConfig(version=2))
 
 
-QUANTISERS: Mapping[str, Callable[[], QuantizationConfigMixin]] = {
+QUANTISERS: Mapping[str, Callable[[PreTrainedModel], QuantizationConfigMixin]] = {
     "bnb_8bit": _eight_bits, "bnb_4bit": _four_bits, "torchao_int8": _torchao_eight_bits,
 }  # fmt: skip
 """From a format to what transformers is told."""
@@ -57,7 +71,7 @@ def save_quantised(key: str, model: PreTrainedModel, folder: Path, between: Call
         model.save_pretrained(whole, safe_serialization=True)
         between()
         rounded = AutoModelForCausalLM.from_pretrained(
-            whole, quantization_config=QUANTISERS[key](), dtype=torch.float32, device_map={"": "cpu"}, local_files_only=True,
+            whole, quantization_config=QUANTISERS[key](model), dtype=torch.float32, device_map={"": "cpu"}, local_files_only=True,
             trust_remote_code=False, use_safetensors=True,
         )  # fmt: skip
         between()
@@ -72,5 +86,4 @@ def load_quantised(folder: Path) -> PreTrainedModel:
         model = AutoModelForCausalLM.from_pretrained(
             folder, device_map={"": "cpu"}, local_files_only=True, trust_remote_code=False, use_safetensors=True
         )
-    without_repacking(model)
     return cast("PreTrainedModel", model)

@@ -32,10 +32,7 @@ from engine.results.modelfile import layout_of, modelfile
 
 GGUF_FILE = "model.gguf"
 ROUNDED_NOTE = "The embedding and the head are not rounded."
-FOUR_BITS_NOTE = (
-    " On processors with avx512_bf16, bitsandbytes 0.50 lays the weights out anew, which fails where the width of a layer is no "
-    "multiple of 64; set `support_avx512bf16_for_cpu = False` on every module that has it before the first answer there."
-)
+FOUR_BITS_NOTE = " Nor are layers whose width is no multiple of 64, which bitsandbytes 0.50 spoils on a processor."
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 

@@ -75,14 +75,15 @@ def test_a_rounded_model_is_small_and_near_the_run(workspace: Workspace, shop: R
     assert all("tmp" not in name for name in made.files)
 
 
-def test_four_bits_are_written_and_read_back_though_a_tiny_model_is_no_longer_itself(
+def test_four_bits_leave_layers_whole_that_would_be_spoilt(
     workspace: Workspace, shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = EXPORT_FORMATS["bnb_4bit"]
     monkeypatch.setitem(EXPORT_FORMATS, "bnb_4bit", row.with_tolerances({"": Tolerance(16.0, 0.0)}))  # type: ignore[index]
     made = exported(workspace, shop, "bnb_4bit", tmp_path / "out")
-    assert made.bytes < 0.5 * 4 * shop.plan.model.parameters
-    assert made.round_trip.same_prompt_tokens and made.round_trip.same_stop_tokens
+    assert made.bytes < 0.7 * 4 * shop.plan.model.parameters and made.round_trip.same_stop_tokens
+    skipped = json.loads((tmp_path / "out" / "config.json").read_text())["quantization_config"]["llm_int8_skip_modules"]
+    assert skipped == ["lm_head", *(f"model.layers.{layer}.mlp.down_proj" for layer in range(4))]
 
 
 def test_rounding_to_bfloat16_halves_the_file_and_moves_the_logits(

@@ -268,10 +268,10 @@ class Seating:
 
 
 _PROMPTED_WHAT: Mapping[Arm, str] = {
-    Arm.PROMPT: "the base with your prompt before the question",
-    Arm.FEW_SHOT: "the base with training rows like the question before it",
-    Arm.RETRIEVAL: "the base with notes found for the question",
-    Arm.FEW_SHOT_RETRIEVAL: "the base with examples and notes",
+    Arm.PROMPT: "your prompt before the question",
+    Arm.FEW_SHOT: "training rows like it before the question",
+    Arm.RETRIEVAL: "notes found for it before the question",
+    Arm.FEW_SHOT_RETRIEVAL: "examples and notes before the question",
 }
 
 

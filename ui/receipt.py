@@ -39,17 +39,17 @@ def drawn_for(workspace: Workspace, run: Run) -> Updates:
     most = min(scope.rows, MOST_ROWS)
     ways = [way for way in scope.arms if way in USUAL_WAYS]
     range_ = f"{ROWS_MEAN} 1 to {most:,}, default {most:,}." if most else "No rows were held out, so none can be asked."
-    why = "" if scope.arms else " Here there is none: nothing of these rows can be put into a prompt."
+    means = scope.reason or WAYS_MEAN
     return (
         gr.update(value=max(1, most), maximum=max(1, most), interactive=most > 0, info=range_),
-        gr.update(choices=views.ways_offered(scope.arms), value=ways, interactive=bool(scope.arms), info=WAYS_MEAN + why),
+        gr.update(choices=views.ways_offered(scope.arms), value=ways, interactive=bool(scope.arms), info=means),
         _foreseen(workspace, run.id, scope, most, ways), *shown(workspace, run, True),
     )  # fmt: skip
 
 
 def _foreseen(workspace: Workspace, run: str, scope: ReceiptScope, rows: int, ways: Sequence[str]) -> str:
     asked = (*scope.always, *(way for way in ways if way in scope.arms))
-    return views.foreseen(rows, len(asked), workspace.receipts.estimated_seconds(run, asked, rows))
+    return views.foreseen(scope, rows, len(asked), workspace.receipts.estimated_seconds(run, asked, rows))
 
 
 def shown(workspace: Workspace, run: Run, shows_rows: bool) -> Updates:

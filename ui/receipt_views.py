@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.workspace import ARM_TITLES, CHANCE, Receipt, ReceiptProgress, p_words
+from engine.workspace import ARM_TITLES, CHANCE, Receipt, ReceiptProgress, ReceiptScope, p_words
 from ui import words
 from ui.markup import card, stats, text
 from ui.receipt_page import difference_text, receipt_page, score_text
@@ -33,21 +33,24 @@ def no_receipt() -> str:
     )
 
 
-def foreseen(rows: int, ways: int, seconds: float) -> str:
+def foreseen(scope: ReceiptScope, rows: int, ways: int, seconds: float) -> str:
     """Return what pressing the button will do.
 
     Args:
+        scope: What a receipt of the run can ask.
         rows: How many rows will be asked.
         ways: In how many ways each.
         seconds: How long that takes, estimated.
     """
+    counted = f"{words.counted(rows, 'row')} in {words.counted(ways, 'way')}"
+    says = [f"Asks {counted}, {words.roughly_text(seconds)}."]
     if not rows:
-        return '<p class="help">No rows were held out, so whether it learned cannot be measured; the rest of the receipt can.</p>'
-    asked = f"{words.counted(rows, 'row')} in {words.counted(ways, 'way')}"
-    return (
-        f'<p class="help">Asks {asked}, {text(words.roughly_text(seconds))}; then reads general texts and asks training rows. '
-        "What was measured before is not asked again.</p>"
-    )
+        says = ["No rows were held out, so whether it learned cannot be measured; the rest can."]
+    if scope.reads_texts:
+        says.append(
+            f"Then it reads general texts{' and asks training rows' if scope.asks_training_rows else ''}, which comes on top."
+        )
+    return f'<p class="help">{text(" ".join(says))} What was measured before is not asked again.</p>'
 
 
 def cannot_be_made(sentence: str) -> str:
@@ -135,7 +138,7 @@ def _figures(receipt: Receipt) -> list[tuple[str, str, str]]:
         meaning = (
             f"Change in loss on {receipt.forgetting.texts} general texts, {p_words(change.p_value)}; above 0 it forgot"
         )
-        found.append(("Forgetting", f"{change.difference:+.2f}", meaning))
+        found.append(("Forgetting (loss)", f"{change.difference:+.2f}", meaning))
     if receipt.memorised:
         share = words.share_text(receipt.memorised.repeated, receipt.memorised.asked)
         found.append(("Said by heart", share, f"Of {receipt.memorised.asked} training rows that were asked"))

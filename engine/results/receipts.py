@@ -21,7 +21,7 @@ from engine.results.advice import AdviceRoom
 from engine.results.inquiry import Found
 from engine.results.listening import Listening
 from engine.results.receipt import Receipt
-from engine.results.receipt_facts import rule_of, seal_of
+from engine.results.receipt_facts import reason_against_texts, rule_of, seal_of
 from engine.results.receipt_making import Making, Parts, ReceiptProgress, Stopped
 from engine.training.checkpoints import likely_result
 from engine.training.run_folder import write_whole
@@ -44,11 +44,17 @@ class ReceiptScope:
         rows: The held-out rows there are.
         always: The ways to answer that are always asked: base and tuned, or the tuned one alone where it gives rewards.
         arms: Other ways that make sense beside them, the lightest first.
+        reason: Why there is none; empty where there are.
+        reads_texts: Whether general texts are read; not by what gives labels or rewards.
+        asks_training_rows: Whether training rows are asked; not where they hold no questions.
     """
 
     rows: int
     always: tuple[str, ...]
     arms: tuple[str, ...]
+    reason: str
+    reads_texts: bool
+    asks_training_rows: bool
 
 
 def receipt_in(directory: Path) -> Receipt | None:
@@ -104,11 +110,15 @@ class Receipts:
         """
         found = self._store.run(run)
         asked = self.asked_of(found, None)
+        writes = reason_against_texts(found) is None
         if TECHNIQUES[found.plan.technique].objective is Objective.REWARD:
-            return ReceiptScope(asked.held_out.rows, (Arm.TUNED,), ())
+            why = "A reward model orders pairs; nothing else could be compared with that but a coin."
+            return ReceiptScope(asked.held_out.rows, (Arm.TUNED,), (), why, writes, writes)
         always = (Arm.BASE, Arm.TUNED)
         others = tuple(arm for arm in self._advice.possible_arms(asked) if arm not in always)
-        return ReceiptScope(asked.held_out.rows, always, others)
+        why = "" if others else "These rows hold nothing that could be put into a prompt."
+        has_questions = writes and not asked.dataset.is_plain_text and not asked.labels
+        return ReceiptScope(asked.held_out.rows, always, others, why, writes, has_questions)
 
     def estimated_seconds(self, run: str, arms: Sequence[str], rows: int) -> float:
         """Estimate how long asking rows takes; general texts and training rows come on top.

@@ -124,6 +124,7 @@ def test_the_card_of_a_run_begins_with_the_sentence_of_its_receipt(
 
 def test_what_can_be_asked_is_known_before_a_model_is_loaded(workspace: Workspace, shop_run: Run) -> None:
     scope = workspace.receipts.scope(shop_run.id)
+    assert scope.reads_texts and scope.asks_training_rows and not scope.reason
     assert scope.rows == 60 and scope.arms[:2] == ("few_shot", "retrieval")
     assert 1 < workspace.receipts.estimated_seconds(shop_run.id, (*scope.always, *scope.arms[:2]), 60) < 60
 
@@ -182,7 +183,7 @@ def test_a_reward_model_is_compared_with_a_coin(workspace: Workspace, of_kind: C
     assert "a reward and no words" in gaps(receipt) and receipt.drift is None
     assert receipt.proof and receipt.proof.probes == 0
     scope = workspace.receipts.scope(receipt.origin.run)
-    assert scope.always == ("tuned",) and scope.arms == ()
+    assert scope.always == ("tuned",) and scope.arms == () and "a coin" in scope.reason and not scope.reads_texts
 
 
 @pytest.mark.parametrize(

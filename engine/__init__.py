@@ -187,6 +187,7 @@ results/
   export_writers.py   how each format is written, and loaded again by others
   round_trip.py       whether an exported folder is still the run's model
   export_making.py    one export while it is made
+  export_speed.py     what exported folders cost and are worth
   export_jobs.py      exports in the background, with progress and cancel
   exporting.py        the room in which runs are exported
   shootout.py         techniques that learnt equally much: budget, scores, verdict

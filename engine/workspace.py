@@ -84,7 +84,7 @@ from engine.results.battery_reading import (
     PatternCount,
 )
 from engine.results.benefits import Benefit, Cost, benefits, costs
-from engine.results.export import ExportChoice, ExportedModel, ExportFormat, ExportProgress, RoundTrip
+from engine.results.export import ExportChoice, ExportedModel, ExportFormat, ExportProgress, ExportSpeed, RoundTrip
 from engine.results.export_jobs import ExportJob, ExportStatus
 from engine.results.exporting import Exports
 from engine.results.hosted import HostedExport
@@ -136,16 +136,16 @@ __all__ = [
     "ArmSummary", "Asked", "Ballot", "Battery", "BatteryArm", "BatteryPage", "BatteryPrompt", "BatteryReading", "BatteryRow",
     "BatteryView", "Benefit", "Block", "Cancelled", "Chair", "Change", "Check", "Choice", "ColumnFacts", "ComparedTechnique",
     "Contest", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "ExportChoice",
-    "ExportFormat", "ExportJob", "ExportProgress", "ExportStatus", "Exported", "ExportedModel", "Features", "Finding", "Fit",
-    "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect", "Lesson", "LessonBook",
-    "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Outcome", "PairedTest", "PatternCount", "Piece",
-    "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Poll", "PollResult", "Preview", "Problem", "Progress",
-    "PromptSet", "PromptSettings", "Question", "Receipt", "ReceiptProgress", "ReceiptScope", "RoundTrip", "RowsOrder", "RowsPage",
-    "RowsView", "RunBytes", "RunComparison", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta", "SeriesProgress",
-    "SeriesRow", "SeriesTable", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target", "TechniqueChoice",
-    "TokenProfile", "TrainableShare", "Varied", "Verdict", "VoteChoice", "Workspace", "Xray", "answers_known", "benefits",
-    "checked_answers", "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of", "method_of",
-    "moving_parts", "p_words", "stages_of_plan", "target_of",
+    "ExportFormat", "ExportJob", "ExportProgress", "ExportSpeed", "ExportStatus", "Exported", "ExportedModel", "Features",
+    "Finding", "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect",
+    "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Outcome", "PairedTest",
+    "PatternCount", "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Poll", "PollResult", "Preview",
+    "Problem", "Progress", "PromptSet", "PromptSettings", "Question", "Receipt", "ReceiptProgress", "ReceiptScope", "RoundTrip",
+    "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta",
+    "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target",
+    "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict", "VoteChoice", "Workspace", "Xray", "answers_known",
+    "benefits", "checked_answers", "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of",
+    "method_of", "moving_parts", "p_words", "stages_of_plan", "target_of",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"

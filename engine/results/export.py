@@ -43,6 +43,33 @@ EXACT = Tolerance(0.01, 1.0)
 
 
 @dataclass(frozen=True)
+class ExportSpeed:
+    """What an exported folder costs and is worth, by the library that loads it, on this machine's processor.
+
+    Attributes:
+        format: The key of its format.
+        setting: The value of the format's setting; empty without one.
+        disk_bytes: Of all its files.
+        weight_bytes: Of the numbers in memory; a GGUF file is made floats again by transformers, other programs keep it small.
+        first_token_seconds: Until the first token of an answer, the middle one of all.
+        tokens_per_second: Of answers, reading the question included.
+        score: On held-out rows, from 0 to 1; None where none has an answer of its own.
+        metric: The key of how it was scored.
+        rows: How many were asked.
+    """
+
+    format: str
+    setting: str
+    disk_bytes: int
+    weight_bytes: int
+    first_token_seconds: float
+    tokens_per_second: float
+    score: float | None
+    metric: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class ExportProgress:
     """How far an export has come.
 

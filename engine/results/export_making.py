@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.errors import DataError, ModelError, RunError
 from engine.models.accelerator import Accelerator
-from engine.models.decoding import encode_prompt
+from engine.models.decoding import Message, encode_prompt
 from engine.models.loading import LOAD_ERRORS, load_tokenizer
 from engine.models.tuned import Recipe, recipe_of
 from engine.results.export import ExportedModel, ExportFormat, ExportProgress, RoundTrip
@@ -153,12 +153,25 @@ def reference_recipe(run: Run) -> Recipe:
     return replace(recipe_of(run.plan), quantisation=None, dtype="float32", device="cpu")
 
 
-def probes_of(run: Run, recipe: Recipe, stopped: Callable[[], bool] = lambda: False) -> Probes:
-    """Return what the model of a run is asked; questions that its context does not hold are left out."""
+def probes_of(
+    run: Run, recipe: Recipe, stopped: Callable[[], bool] = lambda: False,
+    conversations: tuple[tuple[Message, ...], ...] | None = None,
+) -> Probes:  # fmt: skip
+    """Return what the model of a run is asked; questions that its context does not hold are left out.
+
+    Args:
+        run: The run.
+        recipe: How its model is loaded.
+        stopped: Asked at every token.
+        conversations: What is asked; None takes up to 20 questions of the run's rows.
+
+    Raises:
+        RunError: When there is nothing to ask.
+    """
     tokenizer = load_tokenizer(recipe.model)
     room = recipe.model.context_length_tokens - MOST_VIRTUAL_TOKENS
     fitting = []
-    for turns in probe_conversations(run.plan):
+    for turns in conversations or probe_conversations(run.plan):
         try:
             encode_prompt(turns, tokenizer, room, plain_text=recipe.plain_text)
         except (DataError, ModelError):

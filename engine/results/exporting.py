@@ -3,14 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
 from engine.errors import RunError, UsageError
 from engine.models.accelerator import Accelerator
 from engine.models.warm_up import WarmUp
-from engine.results.export import EXPORT_FORMATS, ExportChoice, ExportFormat, ExportProgress, reason_against
+from engine.results.export import (
+    EXPORT_FORMATS,
+    ExportChoice,
+    ExportedModel,
+    ExportFormat,
+    ExportProgress,
+    ExportSpeed,
+    reason_against,
+)
 from engine.results.export_folder import require_new
 from engine.results.export_jobs import ExportJob, ExportJobs
 from engine.results.listening import Listening
@@ -96,6 +104,29 @@ class Exports:
         chosen = dict(settings or {})
         _, _, choice, place = self._checked(run, key, out or self.place_for(run, key, chosen), chosen)
         return self.jobs.start(run, key, choice, place, lambda stopped: self.steps(run, key, place, chosen, stopped))
+
+    def speeds(
+        self, run: str, exported: Sequence[ExportedModel], rows: int = 20, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[ExportSpeed]:
+        """Measure exports of a run side by side: latency, tokens a second, memory, score on the same held-out rows.
+
+        Args:
+            run: Its id.
+            exported: What is measured, one after the other.
+            rows: How many rows are asked at most.
+            stopped: Asked at every token; what is measured so far stays.
+
+        Raises:
+            UsageError: When the model gives labels or a reward.
+            RunError: When something else computes, or there is nothing to ask.
+        """
+        found = self._store.run(run)
+        self._libraries.wait()
+        from engine.results.export_speed import speeds_of
+
+        self._listening.release()
+        with self._accelerator.hold(f"measuring exports of {found.name}", cancelled=stopped):
+            yield from speeds_of(found, exported, rows, stopped)
 
     def place_for(self, run: str, key: str, settings: Mapping[str, str] | None = None) -> Path:
         """Return a folder of the workspace that is not there yet."""

@@ -129,7 +129,7 @@ def witness(
     base = cast("PreTrainedModel", model.get_base_model() if isinstance(model, PeftModel) else model)
     ends = end_token_ids(base, tokenizer) if probes.answers else []
     logits, answers = [], []
-    with torch.inference_mode(), _few_threads(base):
+    with torch.inference_mode(), few_threads(base):
         for prompt in prompts:
             if probes.stopped():
                 raise Stopped
@@ -138,7 +138,7 @@ def witness(
             if probes.answers:
                 places = max(1, min(len(prompt), KEPT_LOGITS // (said.shape[-1] * len(prompts))))
                 logits.append(said[-places:].clone())
-                answers.append(_answer(model, prompt, ends, tokenizer, probes))
+                answers.append(greedy_answer(model, prompt, ends, tokenizer, probes))
             else:
                 logits.append(said.reshape(1, -1))
                 answers.append((int(said.argmax()),))
@@ -166,10 +166,12 @@ def compare(ours: Witness, theirs: Witness, tolerance: Tolerance, loaded_by: str
     )
 
 
-def _answer(
-    model: Answering, prompt: Sequence[int], ends: list[int], tokenizer: PreTrainedTokenizerBase, probes: Probes
-) -> tuple[int, ...]:
-    room = max(1, min(MOST_NEW_TOKENS, probes.context_length_tokens - len(prompt)))
+def greedy_answer(
+    model: Answering, prompt: Sequence[int], ends: list[int], tokenizer: PreTrainedTokenizerBase, probes: Probes,
+    most: int = MOST_NEW_TOKENS,
+) -> tuple[int, ...]:  # fmt: skip
+    """Return the tokens of one greedy answer, its end token included."""
+    room = max(1, min(most, probes.context_length_tokens - len(prompt)))
     padding = tokenizer.pad_token_id
     config = GenerationConfig(
         do_sample=False, max_new_tokens=room, num_beams=1, use_cache=True, eos_token_id=ends or None,
@@ -194,7 +196,8 @@ class _Stop(StoppingCriteria):
 
 
 @contextmanager
-def _few_threads(model: PreTrainedModel) -> Iterator[None]:
+def few_threads(model: PreTrainedModel) -> Iterator[None]:
+    """Give a small model one processor thread, as it has when it answers in the window."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if model.num_parameters() <= ONE_THREAD_PARAMETERS else threads)
     try:

@@ -209,3 +209,12 @@ def test_a_round_trip_says_what_is_different(change: dict[str, object], problem:
     }
     trip = RoundTrip(**{**facts, **change}, loaded_by="others", tolerance=Tolerance(0.5, 0.9))  # type: ignore[arg-type]
     assert problem in trip.problem and bool(problem) == bool(trip.problem)
+
+
+def test_exports_are_measured_side_by_side_on_the_same_rows(workspace: Workspace, shop: Run, tmp_path: Path) -> None:
+    made = [exported(workspace, shop, "merged", tmp_path / dtype, dtype=dtype) for dtype in ("float32", "bfloat16")]
+    whole, half = workspace.exports.speeds(shop.id, made, rows=5)
+    assert (whole.setting, half.setting, whole.rows, half.rows) == ("float32", "bfloat16", 5, 5)
+    assert whole.weight_bytes > 1.9 * half.weight_bytes and whole.disk_bytes > half.disk_bytes
+    assert whole.metric == "exact_match" and whole.score is not None and 0 <= whole.score <= 1
+    assert 0 < whole.first_token_seconds < 5 and whole.tokens_per_second > 1

@@ -160,9 +160,9 @@ def shown(workspace: Workspace, on_view: OnView) -> tuple[str, str, str]:
     """Return figures, arm against arm, and a page of rows, as the form of filters asks for them."""
     typed = on_view.typed
     battery = workspace.batteries.battery(on_view.battery)
-    metric = text_of(typed, "metric")
-    reading = workspace.batteries.reading(on_view.battery, metric if metric in battery.metrics else None)
-    scored_by = metric if metric in battery.metrics else battery.metric
+    chosen = text_of(typed, "metric") if "metric" in typed else battery.metric
+    scored_by = chosen if chosen in battery.metrics else ""
+    reading = workspace.batteries.reading(on_view.battery, scored_by)
     pattern = text_of(typed, "pattern")
     counts: tuple[PatternCount, ...] = reading.count(pattern) if pattern else ()
     page = reading.page(view_of(reading, typed, scored=bool(scored_by)), offset=on_view.offset, limit=views.ROWS_A_PAGE)
@@ -267,7 +267,9 @@ def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown)
 
     @guarded
     def offer(run: str, choices: Choices, chosen: object) -> object:
-        return prompts_offered(workspace, workspace.run(run), choices, chosen) if run else gr.skip()
+        if not run or choices.run not in {None, run}:  # another run comes on view, and the tab draws its prompts
+            return gr.skip()
+        return prompts_offered(workspace, workspace.run(run), choices, chosen)
 
     asked = [parts.start, parts.stop, parts.progress, *parts.read]
     long = {"trigger_mode": "once", "concurrency_limit": 4, **QUIET}

@@ -128,7 +128,7 @@ def figures(
     head = "".join(f'<th scope="col">{each}</th>' for each in heads)
     rows = "".join(_arm_row(battery, summary, by_arm.get(summary.arm)) for summary in summaries)
     name = ANSWER_METRIC_TITLES.get(metric, metric)
-    aside = f'<span class="muted">{"scored by " + text(name) if metric else "no reference to score by"}</span>'
+    aside = f'<span class="muted">{"scored by " + text(name) if metric else "not scored"}</span>'
     table = (
         f'<div class="arms-scroll" tabindex="0" role="region" aria-label="How each arm did"><table class="arms"><thead><tr>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -185,7 +185,7 @@ def contest(names: tuple[str, str], found: Sequence[Contest], by: str, vote: str
         else ""
     )
     if not found:
-        body = '<p class="muted">Nothing scores these answers by itself. Let people vote, blind.</p>'
+        body = '<p class="muted">Nothing scores these answers. Choose what scores them above, or let people vote, blind.</p>'
         return card(body, title=f"{names[0]} against {names[1]}", aside=button, classes="contest")
     rows = "".join(_contest_row(each) for each in found)
     caption = f", by {text(by)}" if by else ""
@@ -229,7 +229,7 @@ def filters(battery: Battery, slices: Mapping[str, Sequence[str]]) -> str:
         _field("pattern", "Pattern", "regular expression, counted live, such as ^Sure"),
         _select("order", ORDERS),
         _select("arm", [("", "any arm"), *arms]) if len(arms) > 1 else "",
-        _select("metric", metrics, battery.metric) if len(metrics) > 1 else "",
+        _select("metric", [("", "nothing"), *metrics], battery.metric) if metrics else "",
         _select("slice", [("", "all"), *parts]) if parts else "",
         _select("pair", pairs) if pairs else "",
         _select("outcome", OUTCOMES) if pairs and metrics else "",

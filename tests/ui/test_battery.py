@@ -185,3 +185,11 @@ def test_a_battery_that_cannot_go_on_says_why_and_shows_what_was_answered(worksp
     with BatteryFolder(workspace.directory / "batteries" / made).answering():
         *_, last = battery.asking_them(workspace, OnView(made), battery.Flags(), "window")
     assert "answered already" in last[2] and "Stopped at 0 of 5" in last[2] and last[3] == OnView(made)
+
+
+def test_another_metric_or_none_scores_the_same_answers(workspace: Workspace, answered: Battery) -> None:
+    assert "scored by" in battery.shown(workspace, OnView(answered.id))[0]
+    figures, contest, _ = battery.shown(workspace, OnView(answered.id, {"metric": ""}))
+    assert "not scored" in figures and "let people vote" in contest
+    other = battery.shown(workspace, OnView(answered.id, {"metric": answered.metrics[-1]}))[0]
+    assert battery_views.text(battery_views.ANSWER_METRIC_TITLES[answered.metrics[-1]]) in other

@@ -98,6 +98,12 @@ def test_an_old_receipt_says_so_and_what_to_press(receipt: Receipt) -> None:
     assert AGAIN not in said(views.summary(receipt, with_rows=True, is_stale=False))
 
 
+def test_two_receipts_stand_side_by_side_and_other_rows_are_told(receipt: Receipt) -> None:
+    shown = views.beside(receipt, receipt)
+    assert "<script" not in shown and shown.count("90%") == 2 and "other rows" not in shown
+    assert "other rows" in views.beside(receipt, replace(receipt, metric="preferred"))
+
+
 def test_the_time_left_is_said_once_it_can_be_guessed() -> None:
     assert view.seconds_left((100.0, 0.6), 110.0, 0.62) is None
     assert view.seconds_left((100.0, 0.6), 110.0, 0.8) == pytest.approx(10.0)
@@ -116,10 +122,11 @@ def test_ways_that_a_page_sends_are_cut_to_size() -> None:
 
 
 def test_before_there_is_a_receipt_the_view_teaches_what_one_is(workspace: Workspace, run: Run) -> None:
-    rows, ways, foreseen, make, summary, page = view.drawn_for(workspace, run)
+    rows, ways, foreseen, make, summary, page, other, _ = view.drawn_for(workspace, run)
     assert rows["value"] == rows["maximum"] == 60 and "1 to 60" in rows["info"]
     assert ways["value"] == ["few_shot", "retrieval"] and "60 rows in 4 ways" in foreseen
     assert make["value"] == MAKE and "What it forgot" in summary and page == ""
+    assert other["interactive"] is False
 
 
 def test_a_receipt_that_is_stopped_leaves_nothing_and_says_so(workspace: Workspace, run: Run) -> None:
@@ -132,9 +139,10 @@ def test_a_receipt_that_is_stopped_leaves_nothing_and_says_so(workspace: Workspa
 def test_a_receipt_is_made_kept_and_shown(workspace: Workspace, run: Run) -> None:
     first, *_, last = view.making(workspace, run, FEW, (), Event())
     assert "Loading the model" in first and "made and kept" in last
-    make, summary, page = view.shown(workspace, run, True)
+    make, summary, page, other, _ = view.shown(workspace, run, True)
     assert make["value"] == AGAIN and f"of {FEW} held-out rows right" in summary and "<iframe" in page
     assert run.name in summary and "caution" not in summary
+    assert other["interactive"] is False and view.beside(workspace, run.id, "") == ""
 
 
 def test_a_run_whose_rows_are_gone_says_so_and_asks_nothing(workspace: Workspace, run: Run) -> None:

@@ -37,7 +37,9 @@ def test_where_every_option_is_possible_nothing_is_said(workspace: Workspace) ->
 
 
 def test_an_option_becomes_impossible_by_what_was_changed_beside_it(workspace: Workspace) -> None:
-    assert "gradient_checkpointing" not in workspace.planner.setting_reasons("dpo", "starter", {"tuning_method": "lora"})
+    assert "gradient_checkpointing" not in workspace.planner.setting_reasons(
+        "dpo", "starter", {"tuning_method": "lora"}
+    )
     changed = workspace.planner.setting_reasons("dpo", "starter", {"tuning_method": "prefix_tuning"})
     assert set(changed["gradient_checkpointing"]) == {"true"}
 

@@ -126,7 +126,10 @@ def test_the_cheapest_change_is_named_in_the_refusal_and_its_plan_fits(
         PlanChoices(technique, dataset.fingerprint, "starter", settings)
     ).estimate.memory_total_bytes
     small_machine(int(needed * 0.99))
-    assert workspace.planner.fit(PlanChoices(technique, dataset.fingerprint, "starter", settings)).verdict == "does_not_fit"
+    assert (
+        workspace.planner.fit(PlanChoices(technique, dataset.fingerprint, "starter", settings)).verdict
+        == "does_not_fit"
+    )
     change = workspace.planner.cheapest_change(PlanChoices(technique, dataset.fingerprint, "starter", settings))
     assert change
     with pytest.raises(PlanError) as refused:

@@ -16,7 +16,7 @@ from ui import receipt_views as views
 from ui.background import Background, Flags
 from ui.guard import bug_line, guarded, guarded_with
 from ui.panel import QUIET
-from ui.receipt_parts import AGAIN, MAKE, ROWS_MEAN, WAYS_MEAN, Parts
+from ui.receipt_parts import AGAIN, MAKE, NO_OTHER_MEANS, OTHER_MEANS, ROWS_MEAN, WAYS_MEAN, Parts
 from ui.session import Session
 
 Updates: TypeAlias = tuple[object, ...]
@@ -24,6 +24,8 @@ Updates: TypeAlias = tuple[object, ...]
 MOST_ROWS = 200
 USUAL_WAYS = ("few_shot", "retrieval")
 ALWAYS = ("base", "tuned")
+MOST_OTHERS = 50
+NOBODY = ("No other", "")
 LEAST_SHARE_TO_GUESS = 0.05
 """Before this much is done, a guess at the time left would be wild."""
 
@@ -56,14 +58,28 @@ def shown(workspace: Workspace, run: Run, shows_rows: bool) -> Updates:
     """Return the receipt that is kept of a run, or what one would say; see `Parts.shown`."""
     receipt = workspace.receipts.kept(run.id)
     if receipt is None:
-        return gr.update(value=MAKE, variant="primary"), views.no_receipt(), ""
+        none = gr.update(choices=[NOBODY], value="", interactive=False, info="Make the receipt of this run first.")
+        return gr.update(value=MAKE, variant="primary"), views.no_receipt(), "", none, ""
     is_stale = workspace.receipts.is_stale(run.id)
     button = gr.update(value=AGAIN, variant="primary" if is_stale else "secondary")
-    return (
-        button,
-        views.summary(receipt, with_rows=shows_rows, is_stale=is_stale),
-        views.framed(receipt, with_rows=shows_rows),
-    )
+    summary = views.summary(receipt, with_rows=shows_rows, is_stale=is_stale)
+    return button, summary, views.framed(receipt, with_rows=shows_rows), others(workspace, run), ""
+
+
+def others(workspace: Workspace, run: Run) -> object:
+    """Return the choice of other runs that have a receipt, the newest first."""
+    newest = [each for each in workspace.runs() if each.id != run.id][:MOST_OTHERS]
+    options = [(each.name, each.id) for each in newest if workspace.receipts.kept(each.id)]
+    means = OTHER_MEANS if options else NO_OTHER_MEANS
+    return gr.update(choices=[NOBODY, *options], value="", interactive=bool(options), info=means)
+
+
+def beside(workspace: Workspace, run: str, other: object) -> str:
+    """Return two receipts side by side; nothing when no other is chosen or one of them is gone."""
+    if not isinstance(other, str) or not other:
+        return ""
+    kept = [workspace.receipts.kept(each) for each in (run, other)]
+    return views.beside(kept[0], kept[1]) if kept[0] and kept[1] else ""
 
 
 def foreseen_for(workspace: Workspace, run: str, rows: object, ways: object) -> str:
@@ -155,7 +171,11 @@ def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown)
 
     @guarded
     def draw(run: str, shows_rows: bool) -> Updates:
-        return shown(workspace, workspace.run(run), shows_rows is True)
+        return shown(workspace, workspace.run(run), shows_rows is True)[:3]
+
+    @guarded
+    def compare(run: str, other: object) -> str:
+        return beside(workspace, run, other)
 
     @guarded
     def foresee(run: str, rows: object, ways: object) -> str:
@@ -172,7 +192,8 @@ def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown)
         done, [run, parts.shows_rows], [parts.stop, *parts.shown], **QUIET
     )
     parts.stop.click(stop, None, parts.stop, queue=False, **QUIET)
-    parts.shows_rows.input(draw, [run, parts.shows_rows], parts.shown, **QUIET)
+    parts.shows_rows.input(draw, [run, parts.shows_rows], parts.shown[:3], **QUIET)
+    parts.other.input(compare, [run, parts.other], parts.beside, **QUIET)
     for changed in (parts.rows, parts.ways):
         changed.input(foresee, asked, parts.foreseen, **QUIET)
     session.status_bar.turned(age, [run, parts.shows_rows], parts.shown[:2], **QUIET)

@@ -13,6 +13,9 @@ WAYS_MEAN = "Other ways to answer, set beside the base and the tuned model, whic
 ROWS_MEAN = "How many held-out rows are asked. Fewer is quicker and less sure."
 SHOWS_ROWS_MEANS = "On: three rows with both answers stand on the page and in its files. Off: no text of a row does. Turn it off where rows are private."
 
+OTHER_MEANS = "Another run that has a receipt; the main figures of both then stand side by side."
+NO_OTHER_MEANS = "No other run has a receipt yet. Make one of another run, and both can be set side by side here."
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -25,7 +28,9 @@ class Parts:
     ways: gr.CheckboxGroup
     shows_rows: gr.Checkbox
     foreseen: gr.HTML
+    other: gr.Dropdown
     summary: gr.HTML
+    beside: gr.HTML
     page: gr.HTML
 
     @property
@@ -36,7 +41,7 @@ class Parts:
     @property
     def shown(self) -> list[object]:
         """What a receipt draws anew."""
-        return [self.make, self.summary, self.page]
+        return [self.make, self.summary, self.page, self.other, self.beside]
 
 
 def layout() -> Parts:
@@ -67,12 +72,17 @@ def layout() -> Parts:
                 elem_id="receipt-shows-rows",
                 elem_classes="plain-block",
             )
+            other = gr.Dropdown(
+                [], label="Beside the receipt of", info=OTHER_MEANS, elem_id="receipt-other", elem_classes="plain-block", interactive=True,
+                filterable=False,
+            )  # fmt: skip
         with gr.Column(elem_id="receipt-shown", min_width=320):
             summary = panel(elem_id="receipt-summary")
+            beside = panel(elem_id="receipt-beside")
             page = gr.HTML(
                 elem_id="receipt-page",
                 padding=False,
                 apply_default_css=False,
                 js_on_load="luthier.receiptPage(element);",
             )
-    return Parts(make, stop, progress, rows, ways, shows_rows, foreseen, summary, page)
+    return Parts(make, stop, progress, rows, ways, shows_rows, foreseen, other, summary, beside, page)

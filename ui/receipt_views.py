@@ -124,6 +124,38 @@ def framed(receipt: Receipt, *, with_rows: bool) -> str:
     )
 
 
+def beside(receipt: Receipt, other: Receipt) -> str:
+    """Return the main figures of two receipts in one table, and a warning where their scores are not of the same rows."""
+    of_same_rows = _asked_rows(receipt) == _asked_rows(other)
+    warning = (
+        ""
+        if of_same_rows
+        else '<p class="caution">They were asked other rows, or scored in another way: set side by side, their scores say nothing.</p>'
+    )
+    figures = [{name: (value, meaning) for name, value, meaning in _figures(each)} for each in (receipt, other)]
+    names = dict.fromkeys(name for each in figures for name in each)
+    lines = "".join(
+        f'<tr><th scope="row">{text(name)}</th>{"".join(_cell(*each.get(name, ("–", ""))) for each in figures)}</tr>'
+        for name in names
+    )
+    sentences = "".join(f"<td>{text(each.sentence)}</td>" for each in (receipt, other))
+    heads = "".join(f'<th scope="col">{text(each.origin.name)}</th>' for each in (receipt, other))
+    table = (
+        f'<table class="receipt-beside"><thead><tr><td></td>{heads}</tr></thead><tbody>{lines}'
+        f'<tr><th scope="row">In a sentence</th>{sentences}</tr></tbody></table>'
+    )
+    return card(f"{warning}{table}", title="Side by side")
+
+
+def _asked_rows(receipt: Receipt) -> tuple[object, ...]:
+    origin, tuned = receipt.origin, receipt.arm("tuned")
+    return receipt.metric, origin.dataset_fingerprint, origin.held_out, origin.asked, tuned.rows if tuned else 0
+
+
+def _cell(value: str, meaning: str) -> str:
+    return f'<td>{text(value)}<span class="help">{text(meaning)}</span></td>'
+
+
 def _figures(receipt: Receipt) -> list[tuple[str, str, str]]:
     base, tuned = receipt.arm("base"), receipt.arm("tuned")
     found = [

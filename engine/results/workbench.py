@@ -65,7 +65,7 @@ def workbench_rows(
             help="A regular expression that must be found in a right answer, for 'Matches a pattern'.",
         ),
         Hyperparameter(
-            "rows", "Held-out rows to ask", _K.INTEGER, rows, low=1, high=max(1, min(held_out_rows, MOST_MEASURED)), unit="rows", group=score,
+            "rows", "Held-out rows to ask", _K.INTEGER, max(1, rows), low=1, high=max(1, min(held_out_rows, MOST_MEASURED)), unit="rows", group=score,
             help="More rows make the intervals narrower and take longer. About as many as fit into a minute are suggested.",
         ),
     )  # fmt: skip

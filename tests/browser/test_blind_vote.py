@@ -80,6 +80,7 @@ def test_votes_by_keys_become_preference_data_and_a_run_of_dpo(window: Any) -> N
     voted_by_keys(page)
     result = page.locator(".vote-result")
     expect(result).to_contain_text("is preferred")
+    assert violations(page) == []
     result.get_by_role("button", name="Export as preference data").press("Enter")
     page.get_by_role("button", name="Open on the Data tab").press("Enter")
     expect(page.locator("#overview")).to_contain_text("better and worse answers")

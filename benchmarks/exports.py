@@ -42,12 +42,16 @@ def every_format(workspace: Workspace, folder: Path) -> None:
         )
 
 
-def every_technique(workspace: Workspace, folder: Path) -> None:
-    """Train two steps of every technique on its first example, and export adapter and merged model."""
+def every_technique(workspace: Workspace, folder: Path, known: str) -> None:
+    """Train two steps of every technique on its first example that fits, and export adapter and merged model."""
     examples = {example.key: example for example in workspace.data.examples()}
     for choice in workspace.planner.techniques():
         key = choice.technique.key
-        example = next((name for name, found in examples.items() if key in found.techniques), None)
+        if f"| {key} adapter" in known:
+            continue
+        kinds = choice.technique.dataset_types
+        fits = (name for name, found in examples.items() if key in found.techniques or found.dataset_type in kinds)
+        example = next(fits, None)
         if example is None or not choice.available:
             print(f"| {key} | not trained: {choice.reason or 'no example'} |")
             continue
@@ -89,8 +93,12 @@ def exported(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--techniques", action="store_true")
+    parser.add_argument("--known", type=Path, help="lines of an earlier reading, whose techniques are left out")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         opened = Workspace.open(Path(place) / "workspace")
-        (every_technique if chosen.techniques else every_format)(opened, Path(place))
+        if chosen.techniques:
+            every_technique(opened, Path(place), chosen.known.read_text() if chosen.known else "")
+        else:
+            every_format(opened, Path(place))
         opened.close()

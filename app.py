@@ -94,6 +94,7 @@ def serve(workspace: Workspace, host: str, listener: socket.socket, open_browser
     import uvicorn
 
     from ui.door import Door
+    from ui.serving import ServedModel
     from ui.shell import build_app, launch_options
     from ui.uploads import Uploads
 
@@ -105,7 +106,7 @@ def serve(workspace: Workspace, host: str, listener: socket.socket, open_browser
         **launch_options(workspace),
     )  # fmt: skip
     configuration = uvicorn.Config(
-        Door(Uploads(mounted, workspace.directory / "temporary"), host, port, MAX_UPLOAD_BYTES + 2**20), log_level="warning", access_log=False,
+        Door(ServedModel(Uploads(mounted, workspace.directory / "temporary"), workspace), host, port, MAX_UPLOAD_BYTES + 2**20), log_level="warning", access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS, server_header=False,
     )  # fmt: skip
     server = uvicorn.Server(configuration)

@@ -164,6 +164,7 @@ results/
   votes.py            blind polls and thumbs, kept as they come
   batteries.py        the room of a workspace for batteries
   seating.py          who can answer beside whom, and what each is asked
+  serving.py          one model served to other programs of this machine
   run_comparison.py   what differs between runs, and their figures
   watching.py         the room of a workspace in which runs are watched
   inquiry.py          what is asked about: rows, a model, a metric, prompts

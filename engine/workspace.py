@@ -100,6 +100,7 @@ from engine.results.receipts import Receipts, ReceiptScope
 from engine.results.run_comparison import Difference, RunComparison
 from engine.results.seating import Asked, Chair, Seating, SelfTest
 from engine.results.series_table import SeriesTable
+from engine.results.serving import Order, Said, Served, Serving, order_of
 from engine.results.shootout import Score, ScoredBy, SeriesRow, Standing
 from engine.results.trials import SeriesProgress, Trials
 from engine.results.vote_export import Exported
@@ -138,14 +139,14 @@ __all__ = [
     "Contest", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "ExportChoice",
     "ExportFormat", "ExportJob", "ExportProgress", "ExportSpeed", "ExportStatus", "Exported", "ExportedModel", "Features",
     "Finding", "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect",
-    "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Outcome", "PairedTest",
+    "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Order", "Outcome", "PairedTest",
     "PatternCount", "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Poll", "PollResult", "Preview",
     "Problem", "Progress", "PromptSet", "PromptSettings", "Question", "Receipt", "ReceiptProgress", "ReceiptScope", "RoundTrip",
-    "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta",
-    "SeriesProgress", "SeriesRow", "SeriesTable", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target",
+    "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Said", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta",
+    "SeriesProgress", "SeriesRow", "SeriesTable", "Served", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target",
     "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict", "VoteChoice", "Workspace", "Xray", "answers_known",
     "benefits", "checked_answers", "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of",
-    "method_of", "moving_parts", "p_words", "stages_of_plan", "target_of",
+    "method_of", "moving_parts", "order_of", "p_words", "stages_of_plan", "target_of",
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -166,6 +167,7 @@ class Workspace:
         watching: What a page that watches runs asks for.
         trials: Many runs at once: sweeps and shoot-outs.
         seating: Who answers beside whom.
+        serving: The one model that other programs may ask.
         planner: What can be chosen together: techniques, settings, memory.
         rebuilt: A sentence when runs had to be read back from their folders, into a damaged database; empty otherwise.
     """
@@ -195,6 +197,7 @@ class Workspace:
             self._catalog, self.data, self.planner, self._store, directory, self.listening, self._loaded_tokenizer
         )
         self.seating = Seating(self._store, self._catalog, self.advice, self.listening, self._loaded_tokenizer)
+        self.serving = Serving(self.seating)
         self.receipts = Receipts(
             self._store, self.data, self.advice, self.listening, self._loaded_tokenizer, self._libraries
         )

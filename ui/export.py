@@ -11,6 +11,7 @@ from engine.errors import UsageError
 from engine.types import Run
 from engine.workspace import ExportChoice, Workspace
 from ui import export_views as views
+from ui import serving_panel
 from ui.export_parts import MOST_PATH, Parts
 from ui.guard import guarded
 from ui.panel import QUIET, picked
@@ -25,7 +26,7 @@ def drawn_for(workspace: Workspace, run: Run) -> Updates:
     chosen = next((choice.row.key for choice in choices if not choice.reason), "")
     return (
         views.formats(choices, chosen), _setting(choices, chosen), "", gr.update(interactive=bool(chosen)), *looked(workspace)[:1], chosen,
-        looked(workspace)[1],
+        looked(workspace)[1], *serving_panel.drawn_for(workspace, run),
     )  # fmt: skip
 
 
@@ -82,3 +83,4 @@ def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown)
     parts.start.click(start, [run, parts.chosen, parts.setting, parts.folder], shown, **QUIET)
     parts.jobs.pick(act, None, shown, **QUIET)
     parts.clock.tick(look, None, shown, **QUIET)
+    serving_panel.wire(workspace, session, parts.serving, run)

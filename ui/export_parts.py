@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from ui import serving_panel
 from ui.panel import panel
 
 MOST_PATH = 1_000
@@ -25,11 +26,21 @@ class Parts:
     jobs: gr.HTML
     chosen: gr.State
     clock: gr.Timer
+    serving: serving_panel.Parts
 
     @property
     def drawn(self) -> list[object]:
         """What another run draws anew, in the order of `drawn_for`."""
-        return [self.formats, self.setting, self.folder, self.start, self.jobs, self.chosen, self.clock]
+        return [
+            self.formats,
+            self.setting,
+            self.folder,
+            self.start,
+            self.jobs,
+            self.chosen,
+            self.clock,
+            *self.serving.drawn,
+        ]
 
 
 def layout() -> Parts:
@@ -46,5 +57,5 @@ def layout() -> Parts:
         start = gr.Button("Export", variant="primary", elem_id="start-export", scale=0, min_width=120)
     jobs = panel(elem_id="export-jobs")
     return Parts(
-        formats, setting, folder, start, jobs, gr.State(""), gr.Timer(SECONDS_BETWEEN_LOOKS, active=False)
+        formats, setting, folder, start, jobs, gr.State(""), gr.Timer(SECONDS_BETWEEN_LOOKS, active=False), serving_panel.layout()
     )  # fmt: skip

@@ -62,7 +62,7 @@ def run(workspace: Workspace) -> Run:
 
 
 def test_a_run_is_exported_in_the_background_and_shown_with_its_round_trip(workspace: Workspace, run: Run) -> None:
-    _, _, _, button, jobs, chosen, _ = export.drawn_for(workspace, run)
+    _, _, _, button, jobs, chosen, *_ = export.drawn_for(workspace, run)
     assert chosen == "adapter" and button["interactive"] and "Nothing exported yet" in jobs
     workspace.exports.start(run.id, "adapter")
     while any(job.is_active for job in workspace.exports.jobs.jobs()):

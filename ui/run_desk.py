@@ -6,6 +6,7 @@ Closed by default; nothing is read from the disk before it is opened.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import gradio as gr
 
@@ -64,21 +65,25 @@ def _layout() -> Parts:
     return Parts(whole, name, tags, notes, save, card, make_script, make_card, script)
 
 
+Words: TypeAlias = tuple[str, str, str, str] | None
+"""Which run's name, tags and notes stand in the fields."""
+
+
 def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
     @guarded
-    def draw(choices: Choices, is_open: bool) -> tuple[object, ...]:
+    def draw(choices: Choices, is_open: bool, shown: Words) -> tuple[object, ...]:
         run = run_on_view(workspace, choices)
-        return (gr.update(visible=run is not None), *_filled(workspace, run, is_open))
+        return (gr.update(visible=run is not None), *_filled(workspace, run, is_open, shown))
 
-    def opened(choices: Choices) -> tuple[object, ...]:
-        return (True, *draw(choices, True))
+    def opened(choices: Choices, shown: Words) -> tuple[object, ...]:
+        return (True, *draw(choices, True, shown))
 
     @guarded
     def save(choices: Choices, name: str, tags: str, notes: str) -> tuple[object, ...]:
         run = _wanted(workspace, choices)
         workspace.keeping.describe(run.id, name=str(name), notes=str(notes), tags=str(tags).split(","))
         gr.Info("Saved.", duration=3)
-        return (gr.update(), *_filled(workspace, workspace.run(run.id), True))
+        return (gr.update(), *_filled(workspace, workspace.run(run.id), True, None))
 
     @guarded
     def act(choices: Choices, event: gr.EventData) -> tuple[object, object]:
@@ -98,13 +103,13 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
     def hide_script() -> object:
         return gr.update(value=None, visible=False)
 
-    fields = [parts.whole, parts.name, parts.tags, parts.notes, parts.card]
-    is_open = gr.State(False)
-    session.choices.change(draw, [session.choices, is_open], fields, **QUIET).then(
+    is_open, shown = gr.State(False), gr.State(None)
+    fields = [parts.whole, parts.name, parts.tags, parts.notes, parts.card, shown]
+    session.choices.change(draw, [session.choices, is_open, shown], fields, **QUIET).then(
         hide_script, None, parts.script, **QUIET
     )
-    session.status_bar.turned(draw, [session.choices, is_open], fields, **QUIET)
-    parts.whole.expand(opened, session.choices, [is_open, *fields], **QUIET)
+    session.status_bar.turned(draw, [session.choices, is_open, shown], fields, **QUIET)
+    parts.whole.expand(opened, [session.choices, shown], [is_open, *fields], **QUIET)
     parts.whole.collapse(lambda: False, None, is_open, **QUIET)
     parts.save.click(save, [session.choices, parts.name, parts.tags, parts.notes], fields, **QUIET)
     parts.card.pick(act, session.choices, [session.choices, parts.card], **QUIET)
@@ -119,10 +124,13 @@ def _wanted(workspace: Workspace, choices: Choices) -> Run:
     return run
 
 
-def _filled(workspace: Workspace, run: Run | None, is_open: bool) -> tuple[object, ...]:
+def _filled(workspace: Workspace, run: Run | None, is_open: bool, shown: Words) -> tuple[object, ...]:
+    """Return name, tags, notes, the card, and what the first three were filled with; what is typed meanwhile stays."""
     if run is None:
-        return "", "", "", ""
-    return run.name, ", ".join(run.tags), run.notes, _card(workspace, run) if is_open else ""
+        return "", "", "", "", None
+    kept = (run.id, run.name, ", ".join(run.tags), run.notes)
+    typed = (gr.skip(),) * 3 if kept == shown else kept[1:]
+    return *typed, _card(workspace, run) if is_open else "", kept
 
 
 def _card(workspace: Workspace, run: Run) -> str:

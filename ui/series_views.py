@@ -274,20 +274,20 @@ def measure_form(table: SeriesTable, rows: int, waiting: int, seconds: float) ->
         '<div class="field"><label for="series-rows">Held-out rows to ask</label><div class="control"><input type="number" id="series-rows" name="rows" '
         f'min="1" max="{table.held_out_rows}" step="1" value="{rows}" aria-describedby="series-rows-help"><span class="unit">of {table.held_out_rows:,}</span></div>'
         '<p class="help" id="series-rows-help">All are asked the same ones. More make the ranges narrower, and take longer.</p></div>'
-        f'<p class="help foreseen" role="status">{text(_foreseen(table, waiting, seconds))}</p></form>'
+        f'<p class="help foreseen" role="status">{text(_foreseen(table, rows, waiting, seconds))}</p></form>'
     )
 
 
-def _foreseen(table: SeriesTable, waiting: int, seconds: float) -> str:
+def _foreseen(table: SeriesTable, rows: int, waiting: int, seconds: float) -> str:
     if table.goes_on:
         return "Can be measured when the last run has ended: until then training holds the processor."
     if not waiting:
         return (
-            "Everything is measured on so many rows."
+            f"Everything is measured on {words.counted(rows, 'row')}."
             if table.standing
             else "No run has finished, so there is nothing to ask."
         )
-    return f"{words.counted(waiting, 'model')} not asked so many rows yet, {words.roughly_text(seconds)}. What is finished is kept."
+    return f"{words.counted(waiting, 'model')} not asked {words.counted(rows, 'row')} yet, {words.roughly_text(seconds)}. What is finished is kept."
 
 
 def measuring(progress: SeriesProgress) -> str:

@@ -24,7 +24,7 @@ _BAR = """
 def status_bar(workspace: Workspace) -> gr.HTML:
     """Return the bar; the page asks `pulse` once a second while it is visible.
 
-    Its value is the id of the run on view; its event `turned` says that some run changed its status.
+    Its value is the id of the run on view; its event `turned` says that some run changed its status, its name or its tags.
     """
 
     def pulse(asked: object, request: gr.Request) -> Mapping[str, object]:
@@ -76,7 +76,7 @@ def pulse_of(workspace: Workspace, viewed: str) -> Mapping[str, object]:
             f"{words.bytes_text(hardware.host_memory_total_bytes)} · Luthier {words.bytes_text(hardware.process_memory_bytes)}",
         },
         "train": train_text(on_view) if on_view else "",
-        "turn": "|".join(f"{run.id}:{run.status}:{run.wish or ''}" for run in runs[:50]),
+        "turn": "|".join(f"{run.id}:{run.status}:{run.wish or ''}:{run.name}:{','.join(run.tags)}" for run in runs[:50]),
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ WORD = ".run-state [data-slot=word]"
 def set_steps(window: Any, steps: int) -> None:
     window.open_tab("Technique")
     window.page.locator("#setting-max_steps").fill(str(steps))
-    expect(window.page.locator("#cost")).to_contain_text(f"{steps:,}")
+    expect(window.page.locator("#cost")).to_contain_text(re.compile(rf"Steps{steps:,}(?!\d)"))
 
 
 def start(window: Any, steps: int, name: str = "Start") -> None:

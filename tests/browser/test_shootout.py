@@ -76,7 +76,7 @@ def test_a_shootout_is_measured_and_its_table_sorts_and_is_saved(shootout: None,
     expect(table.locator("tbody tr")).to_have_count(3)
     expect(table).to_contain_text("Press Measure")
     page.get_by_label("Held-out rows to ask").fill("6")
-    expect(page.locator("#series-ask")).to_contain_text("4 models not asked so many rows yet")
+    expect(page.locator("#series-ask")).to_contain_text("4 models not asked 6 rows yet")
     page.get_by_role("button", name="Measure", exact=True).last.click()
     expect(table.locator(".standing .pill")).to_have_text(
         re.compile("Ahead|Not told apart"), timeout=PATIENCE_MILLISECONDS

@@ -270,7 +270,7 @@ def test_scores_of_the_runs_own_are_called_what_they_are(source: ScoredBy, title
 
 
 def test_before_measuring_it_is_said_what_pressing_does() -> None:
-    assert "3 models not asked so many rows yet, about 25 s" in series_views.measure_form(TABLE, 50, 3, 25.0)
+    assert "3 models not asked 50 rows yet, about 25 s" in series_views.measure_form(TABLE, 50, 3, 25.0)
     assert "Press Measure" in series_card(replace(TABLE, standing=None), None, "")
 
 

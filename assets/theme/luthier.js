@@ -117,16 +117,13 @@ window.luthier = (() => {
       mark();
       outdate();
       clearTimeout(timer);
-      timer = setTimeout(sendNow, 350);
-    };
-    const sendNow = () => {
-      clearTimeout(timer);
-      timer = 0;
-      const settings = {};
-      for (const control of controls()) if (!control.disabled && changed(control)) settings[control.name] = current(control);
-      typed.clear();
-      sentAt = Date.now();
-      send({settings});
+      timer = setTimeout(() => {
+        const settings = {};
+        for (const control of controls()) if (!control.disabled && changed(control)) settings[control.name] = current(control);
+        typed.clear();
+        sentAt = Date.now();
+        send({settings});
+      }, 350);
     };
     // The estimate no longer belongs to these settings until a new one has arrived.
     const outdate = () => {
@@ -154,8 +151,6 @@ window.luthier = (() => {
       if (event.target.name) typed.set(event.target.name, current(event.target));
       edit();
     });
-    // Whoever leaves a field is about to press something: what was typed goes first.
-    element.addEventListener('change', (event) => { if (timer && event.target.isConnected) sendNow(); });
     element.addEventListener('submit', (event) => event.preventDefault());
     element.addEventListener('toggle', (event) => { if (event.target.matches('details.advanced')) opened = event.target.open; }, true);
     document.addEventListener('focusin', (event) => { focused = element.contains(event.target) ? event.target.id : ''; });

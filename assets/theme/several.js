@@ -69,13 +69,7 @@
     const edit = (at = SENT_AFTER) => {
       for (const control of controls()) typed.set(keyOf(control), control.type === 'checkbox' ? control.checked : control.value);
       clearTimeout(timer);
-      timer = setTimeout(sendNow, at);
-    };
-    const sendNow = () => {
-      clearTimeout(timer);
-      timer = 0;
-      dim();
-      send({values: values()});
+      timer = setTimeout(() => { dim(); send({values: values()}); }, at);
     };
     // Beside a list of settings stands what the chosen one is, and values to try.
     const say = () => {
@@ -109,8 +103,6 @@
       }
       edit();
     });
-    // Whoever leaves a field is about to press something: what was typed goes first.
-    element.addEventListener('change', (event) => { if (timer && event.target.isConnected) sendNow(); });
     element.addEventListener('submit', (event) => { event.preventDefault(); edit(0); });
     element.addEventListener('click', (event) => {
       const button = event.target.closest('[data-try-for], [data-tick]');

@@ -11,7 +11,7 @@ from ui.markup import card, empty, pill, term, text
 STATUS_IN_WORDS: Mapping[ExportStatus, tuple[str, str]] = {
     ExportStatus.WAITING: ("waits its turn", "note"),
     ExportStatus.RUNNING: ("exporting", "note"),
-    ExportStatus.DONE: ("same model", "good"),
+    ExportStatus.DONE: ("done", "good"),
     ExportStatus.FAILED: ("failed", "error"),
     ExportStatus.CANCELLED: ("cancelled", "note"),
 }
@@ -29,7 +29,7 @@ def formats(choices: Sequence[ExportChoice], chosen: str) -> str:
     rows = "".join(_format(choice, chosen) for choice in choices)
     says = (
         "<p>The tuned model, taken away from Luthier. Each export is loaded again by other programs' means and asked this run's own questions: "
-        "what does not answer as the run does is not kept.</p>"
+        "what is further from the run than its format may be is not kept. Fewer bits may change answers; how many is shown.</p>"
     )
     return card(
         f'{says}<div class="choices export-choices" role="group" aria-label="Formats">{rows}</div>', title="Export as"
@@ -67,7 +67,7 @@ def jobs(found: Sequence[ExportJob], titles: Mapping[str, str], names: Mapping[s
 
 
 def _job(job: ExportJob, titles: Mapping[str, str], names: Mapping[str, str]) -> str:
-    word, tone = STATUS_IN_WORDS[job.status]
+    word, tone = _verdict(job.exported.round_trip) if job.exported else STATUS_IN_WORDS[job.status]
     title = " ".join(filter(None, (titles.get(job.format, job.format), job.setting)))
     head = f'<header>{pill(word, tone)}<strong>{text(title)}</strong><span class="muted">of {text(names.get(job.run, job.run))}</span>{_act(job)}</header>'
     if job.is_active:
@@ -80,6 +80,15 @@ def _job(job: ExportJob, titles: Mapping[str, str], names: Mapping[str, str]) ->
     if job.error is not None:
         return f'<article class="export">{head}<p role="alert">{text(job.error.sentence)}</p></article>'
     return f'<article class="export">{head}{exported(job.exported) if job.exported else ""}</article>'
+
+
+def _verdict(trip: RoundTrip) -> tuple[str, str]:
+    """Return in a word, and its tone, how near an export is: rounded numbers may answer otherwise within what is allowed."""
+    return (
+        ("same answers", "good")
+        if trip.same == trip.prompts
+        else (f"{trip.same} of {trip.prompts} answers the same", "warning")
+    )
 
 
 def _act(job: ExportJob) -> str:

@@ -39,6 +39,7 @@ def test_an_export_under_way_shows_how_far_it_is_and_can_be_cancelled() -> None:
 def test_an_export_that_is_done_says_how_it_was_tried_and_what_to_type() -> None:
     drawn = export_views.jobs([replace(JOB, status=ExportStatus.DONE, exported=DONE)], {"gguf": "GGUF"}, {})
     assert "19 of 20 questions answered with the very same tokens" in drawn and "ollama create" in drawn
+    assert "19 of 20 answers the same" in drawn and "pill-good" not in drawn
     assert "cancel:" not in drawn and "<img" not in drawn
 
 
@@ -68,4 +69,4 @@ def test_a_run_is_exported_in_the_background_and_shown_with_its_round_trip(works
     while any(job.is_active for job in workspace.exports.jobs.jobs()):
         time.sleep(0.05)
     drawn, clock = export.looked(workspace)
-    assert "same model" in drawn and "answered with the very same tokens" in drawn and not clock.active
+    assert "same answers" in drawn and "answered with the very same tokens" in drawn and not clock.active

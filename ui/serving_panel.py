@@ -9,6 +9,7 @@ import gradio as gr
 
 from engine.types import Run
 from engine.workspace import Served, Workspace
+from ui import words
 from ui.guard import guarded
 from ui.markup import empty, sentence, stats
 from ui.panel import QUIET, panel
@@ -90,10 +91,10 @@ def told(workspace: Workspace, address: str) -> Updates:
 
 def state_view(workspace: Workspace, served: Served) -> str:
     """Return who is served, how often it answered, and what it takes."""
-    taken = sum(held.size_bytes for held in workspace.seating.in_memory()) / 1e6
+    taken = sum(held.size_bytes for held in workspace.seating.in_memory())
     items = [
         ("Serving", served.title, "who answers"), ("Answered", f"{workspace.serving.answered:,}", "requests since the start"),
-        ("Memory", f"{taken:,.1f} MB", "all models in memory now"),
+        ("Memory", words.bytes_text(taken) if taken else "not loaded yet", "all models in memory now; the first request loads them"),
     ]  # fmt: skip
     return stats(items, label="What is served") + f'<ul class="findings">{sentence(CAUTION, "warning", "Caution")}</ul>'
 

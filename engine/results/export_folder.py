@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import DiskFull, UsageError
+from engine.training.checkpoints import flush_directory
 
 SPARE_BYTES = 64 * 2**20
 """Kept free beside an export, for the database and the logs of the same disk."""
@@ -36,7 +37,7 @@ def new_folder(out: Path, needed_bytes: int) -> Iterator[Path]:
         if out.exists():
             out.rmdir()  # it was empty; a file that came meanwhile makes this fail, and stays
         beside.rename(out)
-        _flush_directory(out.parent)
+        flush_directory(out.parent)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise DiskFull(
@@ -94,15 +95,4 @@ def _flush(folder: Path) -> None:
         if path.is_file():
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
-    _flush_directory(folder)
-
-
-def _flush_directory(path: Path) -> None:
-    """Make names last through a power cut; Windows neither can nor needs to."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_directory(folder)

@@ -68,12 +68,12 @@ def seal_folder(written: Path, final: Path, run: str, step: int, score: float | 
     manifest = {"version": MANIFEST_VERSION, "run": run, "step": step, "score": score, "files": files}
     _write_flushed(written / MANIFEST, json.dumps(manifest, indent=1).encode())
     for folder in [path for path in written.rglob("*") if path.is_dir()] + [written]:
-        _flush_directory(folder)
+        flush_directory(folder)
     final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if final.exists():  # the same step again, after a resume, or a folder that was damaged
         delete(final)
     written.rename(final)
-    _flush_directory(final.parent)
+    flush_directory(final.parent)
 
 
 def score_again(run_directory: Path, step: int, score: float) -> None:
@@ -82,7 +82,7 @@ def score_again(run_directory: Path, step: int, score: float) -> None:
     manifest = json.loads((folder / MANIFEST).read_bytes()) | {"score": score}
     _write_flushed(folder / f"tmp.{MANIFEST}", json.dumps(manifest, indent=1).encode())
     (folder / f"tmp.{MANIFEST}").replace(folder / MANIFEST)
-    _flush_directory(folder)
+    flush_directory(folder)
 
 
 def clear_leftovers(run_directory: Path) -> None:
@@ -350,7 +350,7 @@ def _write_flushed(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _flush_directory(path: Path) -> None:
+def flush_directory(path: Path) -> None:
     """Make names and renames in a folder last through a power cut; Windows neither can nor needs to."""
     if os.name == "nt":
         return

@@ -29,7 +29,14 @@ SCRUB_STEPS = 40
 
 
 def wire(workspace: Workspace, parts: Parts, run: gr.Dropdown, seated: Seated) -> None:
-    """Wire the buttons that stand in the talk."""
+    """Wire the buttons that stand in the talk, and those that go on from its last question."""
+    _wire_acts(workspace, parts, run, seated)
+    _wire_tokens(workspace, parts, run, seated)
+    _wire_proofs(workspace, parts, run)
+
+
+def _wire_acts(workspace: Workspace, parts: Parts, run: gr.Dropdown, seated: Seated) -> None:
+    """Edit a question, leaf through its branches, judge an answer."""
 
     @guarded
     def act(
@@ -57,6 +64,22 @@ def wire(workspace: Workspace, parts: Parts, run: gr.Dropdown, seated: Seated) -
         return same
 
     @guarded
+    def leave(event: gr.EventData) -> Updates:
+        return "", "", None
+
+    told = [run, parts.conversation, parts.thumbs, parts.system, parts.remembers, parts.count, *parts.chairs]
+    drawn = [
+        parts.conversation, parts.past, parts.current, parts.question, parts.note, parts.editing, parts.thumbs,
+    ]  # fmt: skip
+    for place in (parts.past, parts.current):
+        place.pick(act, told, drawn, **QUIET)
+    parts.note.pick(leave, None, [parts.question, parts.note, parts.editing], **QUIET)
+
+
+def _wire_tokens(workspace: Workspace, parts: Parts, run: gr.Dropdown, seated: Seated) -> None:
+    """Show an answer as every model expected it, and one of its tokens closer."""
+
+    @guarded
     def look(
         event: gr.EventData, run: str, conversation: Conversation, system: str, remembers: bool, count: int, *keys: str
     ) -> Updates:
@@ -81,9 +104,15 @@ def wire(workspace: Workspace, parts: Parts, run: gr.Dropdown, seated: Seated) -
             return gr.skip(), token_view(tokens[0], tokens[1], int(number))
         return None, ""
 
-    @guarded
-    def leave(event: gr.EventData) -> Updates:
-        return "", "", None
+    told = [run, parts.conversation, parts.system, parts.remembers, parts.count, *parts.chairs]
+    shown = [parts.places, parts.tokens]
+    for place in (parts.past, parts.current):
+        place.pick(look, told, shown, **MODEL_CALL)
+    parts.tokens.pick(look_at, parts.places, shown, **QUIET)
+
+
+def _wire_proofs(workspace: Workspace, parts: Parts, run: gr.Dropdown) -> None:
+    """Ask every checkpoint, and let the base pane prove itself."""
 
     @guarded
     def scrub(run: str, conversation: Conversation, system: str, remembers: bool) -> Iterator[object]:
@@ -93,17 +122,7 @@ def wire(workspace: Workspace, parts: Parts, run: gr.Dropdown, seated: Seated) -
     def test(run: str) -> str:
         return views.tested(workspace.seating.self_test(run, _questions_of(workspace, run)))
 
-    seats = [parts.count, *parts.chairs]
-    spoken = [parts.system, parts.remembers]
-    drawn = [
-        parts.conversation, parts.past, parts.current, parts.question, parts.note, parts.editing, parts.thumbs,
-    ]  # fmt: skip
-    for place in (parts.past, parts.current):
-        place.pick(act, [run, parts.conversation, parts.thumbs, *spoken, *seats], drawn, **QUIET)
-        place.pick(look, [run, parts.conversation, *spoken, *seats], [parts.places, parts.tokens], **MODEL_CALL)
-    parts.note.pick(leave, None, [parts.question, parts.note, parts.editing], **QUIET)
-    parts.tokens.pick(look_at, parts.places, [parts.places, parts.tokens], **QUIET)
-    parts.every_step.click(scrub, [run, parts.conversation, *spoken], parts.scrub, **MODEL_CALL)
+    parts.every_step.click(scrub, [run, parts.conversation, parts.system, parts.remembers], parts.scrub, **MODEL_CALL)
     parts.scrub.pick(lambda: "", None, parts.scrub, **QUIET)
     parts.prove.click(test, run, parts.proved, **MODEL_CALL)
 

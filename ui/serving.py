@@ -8,8 +8,9 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_address
+from typing import TypeAlias
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -22,6 +23,9 @@ MOST_BYTES = 2**20
 WAIT_SECONDS = 20.0
 MOST_WAITING = 8
 LOOK_SECONDS = 0.1
+
+Arrived: TypeAlias = Said | BaseException | None
+"""A piece of an answer, what went wrong, or its end."""
 
 
 class Refused(Exception):
@@ -88,7 +92,7 @@ class ServedModel:
             raise Refused(503, "The answer was ended before it began.") from None
         head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": served.model}
         if order.stream:
-            return StreamingResponse(_events(head, first, pieces), media_type="text/event-stream")
+            return StreamingResponse(_events(head, first, pieces, counts=order.counts), media_type="text/event-stream")
         said = [first] + [piece async for piece in pieces]
         return JSONResponse(_completion(head, said))
 
@@ -106,9 +110,9 @@ class ServedModel:
     async def _pieces(self, request: Request, served: Served, order: Order) -> AsyncIterator[Said]:
         """Let a thread compute the answer; a client that goes away ends it."""
         loop, gone = asyncio.get_running_loop(), threading.Event()
-        arrived: asyncio.Queue[Said | BaseException | None] = asyncio.Queue()
+        arrived: asyncio.Queue[Arrived] = asyncio.Queue()
 
-        def put(what: Said | BaseException | None) -> None:
+        def put(what: Arrived) -> None:
             if not gone.is_set():
                 loop.call_soon_threadsafe(arrived.put_nowait, what)
 
@@ -129,7 +133,7 @@ class ServedModel:
             self._waiting -= 1
             gone.set()
 
-    def _compute(self, served: Served, order: Order, gone: threading.Event, put) -> None:  # type: ignore[no-untyped-def]
+    def _compute(self, served: Served, order: Order, gone: threading.Event, put: Callable[[Arrived], None]) -> None:
         until = time.monotonic() + self._wait_seconds
         while not self._serving.take_turn(LOOK_SECONDS):
             if gone.is_set():
@@ -176,18 +180,35 @@ async def _body(request: Request) -> object:
 def _completion(head: dict[str, object], said: list[Said]) -> dict[str, object]:
     message = {"role": "assistant", "content": "".join(piece.text for piece in said)}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": said[-1].finish_reason or "stop"}
-    return {**head, "object": "chat.completion", "choices": [choice]}
+    return {**head, "object": "chat.completion", "choices": [choice], "usage": _usage(said[-1])}
 
 
-async def _events(head: dict[str, object], first: Said, pieces: AsyncIterator[Said]) -> AsyncIterator[str]:
-    def event(delta: dict[str, str], reason: str = "") -> str:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason or None}
-        return f"data: {json.dumps({**head, 'object': 'chat.completion.chunk', 'choices': [choice]})}\n\n"
+def _usage(last: Said) -> dict[str, int]:
+    """Return how many tokens an answer took, by its last piece."""
+    total = last.prompt_tokens + last.tokens
+    return {"prompt_tokens": last.prompt_tokens, "completion_tokens": last.tokens, "total_tokens": total}
 
-    yield event({"role": "assistant", "content": first.text}, first.finish_reason)
+
+async def _events(
+    head: dict[str, object], first: Said, pieces: AsyncIterator[Said], *, counts: bool
+) -> AsyncIterator[str]:
+    """Yield an answer's pieces as they come; with `counts`, behind them how many tokens it took."""
+
+    def event(choices: list[dict[str, object]], usage: dict[str, int] | None = None) -> str:
+        plain = {**head, "object": "chat.completion.chunk", "choices": choices, **({"usage": usage} if counts else {})}
+        return f"data: {json.dumps(plain)}\n\n"
+
+    def said(delta: dict[str, str], reason: str) -> str:
+        return event([{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason or None}])
+
+    yield said({"role": "assistant", "content": first.text}, first.finish_reason)
+    last = first
     try:
         async for piece in pieces:
-            yield event({"content": piece.text} if piece.text else {}, piece.finish_reason)
+            yield said({"content": piece.text} if piece.text else {}, piece.finish_reason)
+            last = piece
+        if counts:
+            yield event([], _usage(last))
     except (Refused, TuningError) as error:
         refused = error if isinstance(error, Refused) else _refused(error)
         yield f"data: {bytes(refused.response().body).decode()}\n\n"

@@ -95,7 +95,7 @@ class GenerationChunk:
     """One arm's answer so far. `text` is the whole text; `finish_reason` is "", "stop", "length" or "stopped".
 
     Seconds are those in which this answer was computed, without those of its neighbours. `adapter_active` is measured on the model's
-    layers while they generate, so that no screen calls a base tuned.
+    layers while they generate, so that no screen calls a base tuned. `prompt_tokens` counts what the model read before it.
     """
 
     arm: str
@@ -106,6 +106,7 @@ class GenerationChunk:
     finished: bool
     finish_reason: str
     adapter_active: bool
+    prompt_tokens: int = 0
 
 
 class Voices:
@@ -355,7 +356,11 @@ class Voices:
             judged = [*judged, *said]
         scores = head_outputs(cast(PreTrainedModel, speaker), [judged], base.tokenizer)[0]
         seconds = monotonic() - start
-        emit(GenerationChunk(seat.arm, said_of(scores, seat.recipe), 0, seconds, seconds, True, "stop", True))
+        emit(
+            GenerationChunk(
+                seat.arm, said_of(scores, seat.recipe), 0, seconds, seconds, True, "stop", True, len(judged)
+            )
+        )
 
 
 def _or_fail(answer: Callable[[], list[int]], failed: threading.Event) -> list[int]:
@@ -384,7 +389,8 @@ def _write(
 
     def show(text: str, tokens: int, finish_reason: str = "") -> None:
         ended = bool(finish_reason)
-        emit(GenerationChunk(seat.arm, text, tokens, turn.seconds, watcher.first_token, ended, finish_reason, active))
+        seconds, first = turn.seconds, watcher.first_token
+        emit(GenerationChunk(seat.arm, text, tokens, seconds, first, ended, finish_reason, active, len(prompt)))
 
     def measure_and_show(text: str, tokens: int) -> None:
         nonlocal active

@@ -141,6 +141,11 @@ class Seating:
             return Chair(key, model.title, "another model, as it was published")
         raise UsageError("there is nobody of that name to ask", found=key[:60], next_step="Choose from the list.")
 
+    def full_title(self, run: str, key: str) -> str:
+        """Return what a chair is called where the run that it sits at is not on view."""
+        title = self.chair(run, key).title
+        return title if key.startswith((RUN, MODEL)) else f"{self._store.run(run).name} · {title}"
+
     def answers(
         self,
         run: str,

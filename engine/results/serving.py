@@ -10,13 +10,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from engine.errors import UsageError
+from engine.errors import RunError, UsageError
 from engine.models.generation_settings import GenerationSettings
 from engine.results.seating import Asked, Seating
 
 MOST_MESSAGES, MOST_STOPS, MOST_TOKENS, MOST_STOP_LENGTH = 200, 4, 4096, 200
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
-KNOWN = {"model", "messages", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop", "stream"}
+KNOWN = {
+    "model", "messages", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop", "stream", "stream_options",
+}  # fmt: skip
 IGNORED = {"user", "metadata", "store"}
 IDLE: Mapping[str, tuple[object, ...]] = {
     "n": (1,), "logprobs": (False,), "tools": ([],), "frequency_penalty": (0,), "presence_penalty": (0,),
@@ -27,32 +29,48 @@ IDLE: Mapping[str, tuple[object, ...]] = {
 
 @dataclass(frozen=True)
 class Served:
-    """What is served now. `key` is drawn anew at every start; `model` is what requests call it."""
+    """What is served now.
+
+    Attributes:
+        title: What people call it, with its run.
+        model: What requests call it.
+        key: Drawn anew at every start.
+        address: Under which programs reach it, as whoever started it has said.
+    """
 
     run: str
     chair: str
     title: str
     model: str
     key: str
+    address: str = ""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What one request asks for, checked."""
+    """What one request asks for, checked. `counts` is whether a stream ends with how many tokens it took."""
 
     messages: tuple[Mapping[str, str], ...]
     settings: GenerationSettings
     stops: tuple[str, ...]
     stream: bool
+    counts: bool = False
 
 
 @dataclass(frozen=True)
 class Said:
-    """A piece of an answer. `finish_reason` is "" until the last, then "stop" or "length"; `tokens` counts those written."""
+    """A piece of an answer.
+
+    Attributes:
+        finish_reason: Empty until the last, then "stop" or "length".
+        tokens: How many were written until now, with those that are not shown: the end of the turn, and what a stop cut off.
+        prompt_tokens: How many were read before.
+    """
 
     text: str
     finish_reason: str
     tokens: int
+    prompt_tokens: int
 
 
 class Serving:
@@ -69,18 +87,23 @@ class Serving:
         self.served: Served | None = None
         self.answered = 0
 
-    def start(self, run: str, chair: str) -> Served:
+    def start(self, run: str, chair: str, address: str = "") -> Served:
         """Serve a chair of a run, instead of whoever was served before.
 
         Raises:
             UsageError: When there is no such run or chair, or it gives no text.
         """
-        found = self._seating.chair(run, chair)
+        found = next((one for one in self._seating.chairs(run) if one.key == chair), None)
+        if found is None:
+            raise UsageError(
+                "there is nobody of that name to serve", found=chair[:60], next_step="Choose from the list."
+            )
         if found.gives != "words":
             raise UsageError(
                 "this model writes no text", found=found.gives, next_step="Choose a model that answers in words."
             )
-        self.served = Served(run, chair, found.title, f"{run}/{chair}", f"luthier-{secrets.token_urlsafe(24)}")
+        title, key = self._seating.full_title(run, chair), f"luthier-{secrets.token_urlsafe(24)}"
+        self.served = Served(run, chair, title, f"{run}/{chair}", key, address)
         self.answered = 0
         return self.served
 
@@ -100,7 +123,7 @@ class Serving:
         """Answer piece by piece; the last piece has a `finish_reason`.
 
         Raises:
-            TuningError: When the model or the accelerator cannot be used.
+            TuningError: When the model or the accelerator cannot be used, or serving is stopped before the answer is whole.
         """
         given, ended = "", False
 
@@ -110,11 +133,13 @@ class Serving:
         asked = [Asked(served.chair, order.messages)]
         for chunk in self._seating.answers(served.run, asked, order.settings, stopped=end):
             safe, hit = before_stop(chunk.text, order.stops, whole=chunk.finished)
+            if self.served is not served and not hit and chunk.finish_reason == "stopped":
+                raise RunError("serving was stopped in the window before the answer was whole")
             ended = hit or chunk.finished
             reason = "" if not ended else "length" if chunk.finish_reason == "length" and not hit else "stop"
             piece = safe[len(given) :] if safe.startswith(given) else ""
             if piece or reason:
-                yield Said(piece, reason, chunk.tokens)
+                yield Said(piece, reason, chunk.tokens, chunk.prompt_tokens)
             given += piece
             if ended:
                 self.answered += not stopped() and self.served is served
@@ -153,7 +178,19 @@ def order_of(body: object, model: str) -> Order:
     stream = body.get("stream")
     if stream not in (None, True, False):
         raise UsageError("this is neither true nor false", where="stream")
-    return Order(_messages(body.get("messages")), settings, _stops(body.get("stop")), stream is True)
+    counts = _counts(body.get("stream_options"), stream=stream is True)
+    return Order(_messages(body.get("messages")), settings, _stops(body.get("stop")), stream is True, counts)
+
+
+def _counts(options: object, *, stream: bool) -> bool:
+    if options is None:
+        return False
+    counts = options.get("include_usage") if isinstance(options, dict) else None
+    if not stream or not isinstance(counts, bool):
+        raise UsageError(
+            "this cannot be used", where="stream_options", expected='{"include_usage": true}, and "stream": true beside it'
+        )  # fmt: skip
+    return counts
 
 
 def _number(body: Mapping[str, object], name: str, default: float, low: float, high: float) -> float:

@@ -4,8 +4,8 @@
 
 A real window trains the shop lesson again and again, in pairs: once with the page open on the live view, once with no page at
 all. Each pair gives one ratio of the processor seconds of Luthier's process from the first to the last step; the mean of the ratios
-is printed with its 95 % interval (bootstrap). Then runs are picked from the list while another trains, and each click is timed until
-the page shows what was picked. Needs a Chromium (LUTHIER_CHROMIUM, or in PATH).
+is printed with its 95 % interval (bootstrap). Then runs are picked from the list while another trains, and techniques
+from the picker, with pauses of 0.15 to 3 s, and each click is timed from the click to the frame that shows what was picked. Needs a Chromium (LUTHIER_CHROMIUM, or in PATH).
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from engine.training.store import Store  # noqa: E402
 from engine.workspace import PlanChoices, Workspace  # noqa: E402
 from tests.browser.conftest import SWITCHES, chromium  # noqa: E402
 
+LONG_RUN = 20_000
+
 
 def queue_runs(directory: Path, steps: int, seeds: list[int]) -> list[str]:
     """Queue runs that no process trains yet; the window adopts them, held."""
@@ -40,9 +42,11 @@ def queue_runs(directory: Path, steps: int, seeds: list[int]) -> list[str]:
     workspace.keeping.hold(True)
     runs = [
         workspace.start(
-            workspace.plan(PlanChoices("lora", rows.fingerprint, "starter", {"max_steps": steps, "seed": seed}))
+            workspace.plan(PlanChoices("lora", rows.fingerprint, "starter", {"max_steps": most, "seed": seed}))
         )
-        for seed in seeds
+        for seed, most in zip(
+            seeds, [steps] * (len(seeds) - 1) + [LONG_RUN], strict=True
+        )  # clicks are timed during the last
     ]
     workspace.close()
     return [run.id for run in runs]
@@ -85,18 +89,26 @@ def interval(values: list[float]) -> tuple[float, float]:
     return means[99], means[3899]
 
 
-def time_clicks(page: Page, clicks: int) -> list[float]:
-    """Pick one run after the other from the list, and return the seconds until the page shows it as picked."""
-    seconds = []
+PRESSED = '[aria-pressed="true"]'
+
+CLICK = """([button, shown]) => new Promise((done) => {
+  const began = performance.now();
+  const look = () => document.querySelector(shown) ? done(performance.now() - began) : requestAnimationFrame(look);
+  document.querySelector(button).click();
+  requestAnimationFrame(look);
+})"""
+"""Clicks in the page, and gives the milliseconds until a frame in which the answer of the program is drawn."""
+
+
+def time_clicks(page: Page, clicks: int, buttons: str, *, is_on: str) -> list[float]:
+    """Click on one of `buttons` after the other, pausing as people do, and return the milliseconds until each is drawn as chosen."""
+    chance, milliseconds = random.Random(0), []
+    names = [button.get_attribute("data-pick") for button in page.locator(buttons).all()][1:4]
     for number in range(clicks):
-        entry = page.locator("#runs .run").nth(1 + number % 3)
-        name = entry.get_attribute("data-pick")
-        began = time.perf_counter()
-        entry.click()
-        page.wait_for_selector(f'#runs .run[data-pick="{name}"][aria-pressed="true"]')
-        seconds.append(time.perf_counter() - began)
-        page.wait_for_timeout(150)
-    return seconds
+        button = f'{buttons}[data-pick="{names[number % len(names)]}"]'
+        milliseconds.append(page.evaluate(CLICK, [button, button + is_on]))
+        page.wait_for_timeout(chance.uniform(150, 3000))
+    return sorted(milliseconds)
 
 
 def opened(browser: Browser, address: str) -> Page:
@@ -161,9 +173,15 @@ def main() -> None:
         page = opened(browser, address)
         store.hold_queue(False)
         page.locator("#runs .run", has_text="Training").first.wait_for()
-        seconds = sorted(time_clicks(page, asked.clicks))
-        print(f"a click on the list of runs while one trains: median {1000 * statistics.median(seconds):.0f} ms, "
-              f"95th percentile {1000 * seconds[int(0.95 * len(seconds))]:.0f} ms, {len(seconds)} clicks")  # fmt: skip
+        for what, buttons, is_on in (
+            ("run in the list", "#runs .run", PRESSED),
+            ("technique", "#techniques [data-pick]", PRESSED),
+        ):
+            page.get_by_role("tab", name="Train" if "run" in what else "Technique", exact=True).click()
+            page.wait_for_timeout(3000)
+            waits = time_clicks(page, asked.clicks, buttons, is_on=is_on)
+            print(f"a click on a {what} while a run trains: median {statistics.median(waits):.0f} ms, "
+                  f"95th percentile {waits[int(0.95 * len(waits))]:.0f} ms, {len(waits)} clicks")  # fmt: skip
         browser.close()
     window.terminate()
     window.wait(60)

@@ -279,7 +279,7 @@ def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown)
     parts.stop.click(stop, None, [parts.stop, parts.progress], **QUIET)
     parts.filters.edit(edit, parts.on_view, [parts.on_view, *parts.shown], **QUIET)
     parts.rows.pick(turn, parts.on_view, [parts.on_view, *parts.shown], **QUIET)
-    session.choices.change(offer, [run, session.choices, parts.prompts], parts.prompts, **QUIET)
+    session.looked.change(offer, [run, session.choices, parts.prompts], parts.prompts, **QUIET)
 
 
 def asking_them(workspace: Workspace, on_view: OnView, flags: Flags, window: str) -> Iterator[Updates]:

@@ -185,7 +185,7 @@ def _wire_workbench(workspace: Workspace, session: Session, parts: Parts) -> Non
         parts.strip, parts.questions, parts.advice, parts.form, parts.foreseen, parts.measure, parts.attempt, parts.arms, parts.drawn,
         parts.workbench,
     ]  # fmt: skip
-    session.choices.change(draw, [session.choices, parts.answers, parts.documents, parts.drawn], shown, **ADVISING)
+    session.looked.change(draw, [session.choices, parts.answers, parts.documents, parts.drawn], shown, **ADVISING)
     session.status_bar.turned(turned, asked, [parts.arms, parts.foreseen], **ADVISING)
     edited_parts = [parts.workbench, parts.foreseen, parts.form, parts.arms, parts.strip, parts.advice]
     parts.form.edit(edit, asked, edited_parts, trigger_mode="always_last", **ADVISING)

@@ -35,7 +35,7 @@ def build(workspace: Workspace, session: Session) -> None:
         return exported(written, provider.title), gr.update(value=[str(path) for path in written.files], visible=True)
 
     chooser.pick(write, session.choices, [result, files], trigger_mode="once", **TOKENIZING)
-    session.choices.change(
+    session.looked.change(
         lambda choices: (choosing(workspace, choices), "", gr.update(value=None, visible=False)), session.choices,
         [chooser, result, files], **QUIET,
     )  # fmt: skip

@@ -105,10 +105,9 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
 
     is_open, shown = gr.State(False), gr.State(None)
     fields = [parts.whole, parts.name, parts.tags, parts.notes, parts.card, shown]
-    session.choices.change(draw, [session.choices, is_open, shown], fields, **QUIET).then(
+    session.looked.change(draw, [session.choices, is_open, shown], fields, **QUIET).then(
         hide_script, None, parts.script, **QUIET
     )
-    session.status_bar.turned(draw, [session.choices, is_open, shown], fields, **QUIET)
     parts.whole.expand(opened, [session.choices, shown], [is_open, *fields], **QUIET)
     parts.whole.collapse(lambda: False, None, is_open, **QUIET)
     parts.save.click(save, [session.choices, parts.name, parts.tags, parts.notes], fields, **QUIET)

@@ -94,8 +94,7 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
         )  # on the button: it may come after the last word of measuring
 
     state, shown = [session.choices, parts.typed], [parts.line, parts.card, parts.room, parts.ask, parts.measure]
-    for changed in (session.choices.change, session.status_bar.turned, session.measured.change):
-        changed(draw, state, shown, trigger_mode="always_last", **ADVISING)
+    session.looked.change(draw, state, shown, trigger_mode="always_last", **ADVISING)
     parts.ask.edit(edit, session.choices, [parts.typed, *shown], trigger_mode="always_last", **ADVISING)
     parts.card.look(look, state, parts.card, trigger_mode="once", **ADVISING)
     parts.card.pick(use, state, [session.choices, parts.card], **QUIET)

@@ -23,11 +23,14 @@ class Session:
         choices: The `Choices` of this window; tabs return new ones and listen to its change.
         status_bar: Always mounted; its event `turned` says that some run changed its status.
         measured: When this window measured something last; its change says that there are other scores to read.
+        looked: The tab's own. Its change says that the tab is looked at (or the page has nothing else to do) and that choices, a run or a
+            score are others than when it was drawn last: it draws itself anew. The choices themselves are read when it does.
     """
 
     choices: gr.State
     status_bar: gr.HTML
     measured: gr.State
+    looked: gr.State
 
 
 def plan_choices(choices: Choices) -> PlanChoices:

@@ -60,7 +60,7 @@ def build(workspace: Workspace, session: Session) -> None:
     def draw(choices: Choices) -> str:
         return views.strip(ready=choices.dataset is not None)
 
-    session.choices.change(draw, session.choices, strip, **QUIET)
+    session.looked.change(draw, session.choices, strip, **QUIET)
 
 
 def _build(workspace: Workspace, session: Session, one: Form) -> None:
@@ -97,7 +97,7 @@ def _build(workspace: Workspace, session: Session, one: Form) -> None:
 
     form.edit(edit, session.choices, [typed, plan], trigger_mode="always_last", **TOKENIZING)
     plan.pick(queue, [session.choices, typed], [session.choices, plan], trigger_mode="once", **TOKENIZING)
-    changed = session.choices.change(draw, [session.choices, subject], [form, subject, is_stale], **QUIET)
+    changed = session.looked.change(draw, [session.choices, subject], [form, subject, is_stale], **QUIET)
     changed.then(plan_again, [session.choices, typed, is_stale], plan, trigger_mode="always_last", **TOKENIZING)
 
 

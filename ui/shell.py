@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import sys
 from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 
 from engine.errors import TuningError
 from engine.workspace import Workspace
-from ui import lessons_panel, tab_compare, tab_data, tab_technique, tab_train, words
+from ui import lessons_panel, redrawing, tab_compare, tab_data, tab_technique, tab_train, words
 from ui.choices import Choices
 from ui.guard import guarded
 from ui.guide_panel import guide_panel
@@ -53,7 +55,7 @@ STYLES = (
 )
 SCRIPTS = (
     "luthier.js", "run_curves.js", "run_charts.js", "run_controls.js", "run_samples.js", "run_overlay.js", "live_chart.js", "guide.js",
-    "lessons.js", "several.js", "chat.js", "receipt.js", "battery.js",
+    "lessons.js", "several.js", "chat.js", "receipt.js", "battery.js", "serving.js",
 )  # fmt: skip
 
 
@@ -63,14 +65,17 @@ def build_app(workspace: Workspace) -> gr.Blocks:
         choices = gr.State(Choices())
         panel(title_bar(), elem_id="title-bar")
         way = panel(draw_way(workspace, Choices()), elem_id="the-way")
-        session = Session(choices, status_bar(workspace), gr.State(0.0))
+        session = Session(choices, status_bar(workspace), gr.State(0.0), gr.State(0))
+        tabs = []
         with gr.Tabs(elem_id="tabs"):
             for key, title, build in TABS:
-                with gr.Tab(title, id=key, elem_id=f"tab-{key}", render_children=True):
-                    build(workspace, session)
+                with gr.Tab(title, id=key, elem_id=f"tab-{key}", render_children=True) as tab:
+                    looked = gr.State(0)
+                    build(workspace, replace(session, looked=looked))
+                tabs.append(redrawing.Tab(key, tab, looked))
         guide_panel()
         lessons_panel.build(app, workspace, session)
-        _wire(app, workspace, session, way)
+        _wire(app, workspace, session, tabs, way)
     return _calmed(app)
 
 
@@ -85,7 +90,7 @@ def _calmed(app: gr.Blocks) -> gr.Blocks:
     return app
 
 
-def _wire(app: gr.Blocks, workspace: Workspace, session: Session, way: gr.HTML) -> None:
+def _wire(app: gr.Blocks, workspace: Workspace, session: Session, tabs: Sequence[redrawing.Tab], way: gr.HTML) -> None:
     kept = gr.BrowserState(None, storage_key="luthier-choices", secret="no secret, only a name for the place")
 
     @guarded
@@ -94,14 +99,8 @@ def _wire(app: gr.Blocks, workspace: Workspace, session: Session, way: gr.HTML) 
         somebody_was_faster = choices != Choices()  # and clicked before the page asked for this
         return gr.skip() if somebody_was_faster or found == Choices() else found
 
-    @guarded
-    def redraw(choices: Choices) -> tuple[str, str]:
-        return draw_way(workspace, choices), choices.run or ""
-
     app.load(restore, [kept, session.choices], session.choices, **QUIET)
-    session.choices.change(redraw, session.choices, [way, session.status_bar], **QUIET)
-    session.choices.change(to_remember, session.choices, kept, **QUIET)
-    session.status_bar.turned(redraw, session.choices, [way, session.status_bar], **QUIET)
+    redrawing.wire(session, tabs, [way, kept], lambda choices: (draw_way(workspace, choices), to_remember(choices)))
 
 
 def draw_way(workspace: Workspace, choices: Choices) -> str:

@@ -13,7 +13,7 @@ from ui import words
 _BAR = """
 <footer class="status" data-tone="rest" aria-label="Status">
 <span class="dot" aria-hidden="true"></span><strong data-slot="state" role="status">Starting</strong>
-<span data-slot="holder"></span><span class="spring"></span>
+<span data-slot="holder"></span><span data-slot="serving" title="A model that other programs of this machine may ask. It is stopped on Compare, under Export"></span><span class="spring"></span>
 <span data-slot="device" title="The device that trains and answers"></span>
 <span data-slot="memory" title="Memory of this machine in use, and how much of it is Luthier"></span>
 <span data-slot="network" title="Whether this machine has a network connection. Luthier works without one; only downloading models needs it.">
@@ -24,7 +24,8 @@ _BAR = """
 def status_bar(workspace: Workspace) -> gr.HTML:
     """Return the bar; the page asks `pulse` once a second while it is visible.
 
-    Its value is the id of the run on view; its event `turned` says that some run changed its status, its name or its tags.
+    Its value is the id of the run on view, and "behind" when a tab is still drawn for older choices. Its event `turned` says that some run
+    changed its status, its name or its tags; `rested`, that a tab is behind and nobody has touched the page for a moment.
     """
 
     def pulse(asked: object, request: gr.Request) -> Mapping[str, object]:
@@ -34,7 +35,7 @@ def status_bar(workspace: Workspace) -> gr.HTML:
 
     return gr.HTML(
         "", elem_id="status-bar", padding=False, apply_default_css=False, html_template=_BAR,
-        js_on_load="luthier.statusBar(element, props, server, (what) => trigger('turned', what));",
+        js_on_load="luthier.statusBar(element, props, server, (what) => trigger('turned', what), () => trigger('rested', {}));",
         server_functions=[pulse],
     )  # fmt: skip
 
@@ -71,6 +72,7 @@ def pulse_of(workspace: Workspace, viewed: str) -> Mapping[str, object]:
         "words": {
             "state": state_text(active, holder),
             "holder": holder_text(active, holder),
+            "serving": serving_text(workspace),
             "device": f"{hardware.name}, {words.counted(hardware.cores, 'core')}" if hardware.device == "cpu" else hardware.name,
             "memory": f"Memory {words.bytes_text(hardware.host_memory_used_bytes)} of "
             f"{words.bytes_text(hardware.host_memory_total_bytes)} · Luthier {words.bytes_text(hardware.process_memory_bytes)}",
@@ -100,6 +102,14 @@ def holder_text(active: Run | None, holder: str | None) -> str:
     if active and active.status is RunStatus.QUEUED:
         return f"The processor is held by {holder}; the run waits for it"
     return f"Processor held by {holder}"
+
+
+def serving_text(workspace: Workspace) -> str:
+    """Return that a model is served to other programs, and how often it answered."""
+    served = workspace.serving.served
+    if served is None:
+        return ""
+    return f"Serving {served.title}, {words.counted(workspace.serving.answered, 'answer')} given"
 
 
 def train_text(run: Run) -> str:

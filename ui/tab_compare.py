@@ -135,8 +135,7 @@ def _wire_choices(workspace: Workspace, session: Session, parts: Parts, laid_out
         return choices_of(workspace, workspace.run(run))
 
     drawn = [parts.empty, parts.body, parts.run, parts.wait, parts.shown, *inside]
-    session.choices.change(draw, [session.choices, parts.shown], drawn, **QUIET)
-    session.status_bar.turned(draw, [session.choices, parts.shown], drawn, **QUIET)
+    session.looked.change(draw, [session.choices, parts.shown], drawn, **QUIET)
     parts.run.input(choose, parts.run, session.choices, **QUIET)
 
 

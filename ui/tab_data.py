@@ -292,7 +292,7 @@ def _wire_view(workspace: Workspace, session: Session, parts: Parts, flags: Flag
         rows = drawing(workspace, wanted.fingerprint, looking)
         return (*head, found, lengths, shown, *rows, looking.search, rows_views.xray_waiting(), wanted)
 
-    session.choices.change(draw, [session.choices, parts.subject, parts.rows.looking], drawn, **QUIET)
+    session.looked.change(draw, [session.choices, parts.subject, parts.rows.looking], drawn, **QUIET)
 
 
 def _wire_lengths(workspace: Workspace, session: Session, parts: Parts, flags: Flags) -> None:

@@ -239,8 +239,9 @@ def _fetched(workspace: Workspace, choices: Choices, hub_id: str) -> Iterator[tu
 
 def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
     @guarded
-    def choose_technique(choices: Choices, event: gr.EventData) -> Choices:
-        return _chosen(workspace, choices, picked(event))
+    def choose_technique(choices: Choices, drawn: tuple[object, ...] | None, event: gr.EventData) -> Updates:
+        chosen = _chosen(workspace, choices, picked(event))
+        return chosen, *drawn_panels(workspace, chosen, drawn)  # with the answer: one way to the page and not two
 
     @guarded
     def edit(choices: Choices, event: gr.EventData) -> tuple[object, object]:
@@ -257,9 +258,9 @@ def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
         return cost_of(workspace, choices), _trained(workspace, choices), ""
 
     panels = [parts.models, parts.techniques, parts.compare, parts.guide, parts.trained, parts.settings, parts.cost, parts.drawn]  # fmt: skip
-    parts.techniques.pick(choose_technique, session.choices, session.choices, **QUIET)
+    parts.techniques.pick(choose_technique, [session.choices, parts.drawn], [session.choices, *panels], **QUIET)
     parts.settings.edit(edit, session.choices, [session.choices, parts.drawn], trigger_mode="always_last", **QUIET)
-    changed = session.choices.change(draw, [session.choices, parts.drawn], panels, **QUIET)
+    changed = session.looked.change(draw, [session.choices, parts.drawn], panels, **QUIET)
     changed.then(
         estimate, session.choices, [parts.cost, parts.trained, parts.measured], trigger_mode="always_last", **TOKENIZING
     )
@@ -328,7 +329,7 @@ def _wire_table(workspace: Workspace, session: Session, parts: Parts) -> None:
     table = [parts.table, parts.compared]
     parts.compare.click(compare, session.choices, table, trigger_mode="once", **TOKENIZING)
     parts.table.pick(pick, session.choices, [session.choices, *table], **QUIET)
-    session.choices.change(redraw, [session.choices, parts.compared], table, **QUIET)
+    session.looked.change(redraw, [session.choices, parts.compared], table, **QUIET)
 
 
 def _wire_cost(workspace: Workspace, session: Session, parts: Parts) -> None:

@@ -115,8 +115,7 @@ def _wire(workspace: Workspace, session: Session, parts: Parts) -> None:
         button.click(asking(ask), session.choices, buttons, **QUIET)
     parts.outcome.pick(go_on, session.choices, session.choices, **TOKENIZING)
     parts.runs.pick(use_list, session.choices, [session.choices, *state], **QUIET)
-    session.choices.change(draw, session.choices, state, **QUIET)
-    session.status_bar.turned(draw, session.choices, state, **QUIET)
+    session.looked.change(draw, session.choices, state, **QUIET)
 
 
 def _used(workspace: Workspace, choices: Choices, what: str) -> tuple[object, ...]:

@@ -294,8 +294,8 @@ window.luthier = (() => {
   };
 
   // --- status bar: the one thing that is always there; it asks once a second while the page is visible ---
-  const statusBar = (element, props, server, turned) => {
-    let last = '', busy = false, unheard = false;
+  const statusBar = (element, props, server, turned, rested) => {
+    let last = '', busy = false, unheard = false, touched = 0;
     const slot = (name) => element.querySelector(`[data-slot="${name}"]`);
     const put = (name, words) => { const place = slot(name); if (place && place.textContent !== words) place.textContent = words; };
     const online = () => put('network', navigator.onLine ? 'Network on' : 'Offline');
@@ -303,12 +303,14 @@ window.luthier = (() => {
       if (busy || document.hidden || !element.isConnected) return;
       busy = true;
       try {
-        const now = await server.pulse({run: props.value || ''});
+        const [run, behind] = (props.value || '').split(' ');
+        const now = await server.pulse({run});
         for (const [name, words] of Object.entries(now.words)) put(name, words);
         element.querySelector('.status').dataset.tone = now.tone;
         const way = document.querySelector('#the-way [data-slot="train"]');
         if (way && now.train) way.textContent = now.train;
         if ((last && last !== now.turn) || (unheard && now.unheard)) turned({turn: now.turn});
+        else if (behind && performance.now() - touched > 1500) rested();
         [last, unheard] = [now.turn, now.unheard];
       } catch { put('state', 'No answer from Luthier; is it still running?'); element.querySelector('.status').dataset.tone = 'error'; }
       busy = false;
@@ -317,6 +319,7 @@ window.luthier = (() => {
     window.addEventListener('online', online);
     window.addEventListener('offline', online);
     document.addEventListener('visibilitychange', ask);
+    for (const kind of ['pointerdown', 'keydown', 'wheel']) document.addEventListener(kind, () => { touched = performance.now(); }, true);
     setInterval(ask, 1000);
     ask();
   };

@@ -179,10 +179,14 @@ results/
   receipts.py         the room in which receipts are made and kept
   papers.py           the room in which a run is put on paper: card and script
   hosted.py           export of a dataset for a hosted provider
+  gguf_families.py    which families are written as GGUF, and in what they differ: a table
+  gguf_tokenizer_kinds.py which tokenizers llama.cpp has a name for
+  gguf_sentencepiece.py SentencePiece's pairs as scores, and cut as llama.cpp does
   export.py           which formats a tuned model can be exported to, and why not
   export_folder.py    a folder that appears whole or not at all
   gguf_tokenizer.py   a tokenizer and its template in the words of GGUF
   gguf_file.py        a model as one GGUF file
+  gguf_reading.py     a GGUF file read back by transformers, with what that leaves out
   modelfile.py        the chat template in Ollama's language, worked out by trying
   export_quantised.py models rounded by bitsandbytes or torchao
   export_writers.py   how each format is written, and loaded again by others

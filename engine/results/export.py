@@ -6,7 +6,7 @@ is for `export_writers.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,13 +16,12 @@ from engine.errors import UsageError
 from engine.guide.methods import METHODS
 from engine.guide.techniques import TECHNIQUES, method_of
 from engine.models.adapters import HEADED
+from engine.results.gguf_families import FAMILIES
+from engine.results.gguf_tokenizer_kinds import reason_against_folder
 from engine.types import TuningMethod, Value
 
 CONVERTER = "convert_hf_to_gguf.py"
 """What llama.cpp calls its own."""
-
-GGUF_FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Families that are written as GGUF; others are refused with a sentence."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,7 @@ class ExportFormat:
         merged: Whether the tuning must become part of the model's own weights.
         heads: Whether models that give labels or a reward can be written.
         families: Families of models that can be written; empty for all.
+        against: Says of the folder of a model of these families why it cannot be written; empty when it can.
         missing: Why it cannot be written at all yet; empty when it can.
         setting: The one setting it takes; empty for none.
         tolerances: From each value of that setting, the usual one first, to how far it may be from the run; one row for "" without.
@@ -108,6 +108,7 @@ class ExportFormat:
     merged: bool = True
     heads: bool = False
     families: frozenset[str] = frozenset()
+    against: Callable[[Path], str] = lambda folder: ""
     missing: str = ""
     setting: str = ""
     tolerances: Mapping[str, Tolerance] = field(default_factory=lambda: {"": EXACT})
@@ -228,7 +229,8 @@ _ROWS = (
     ),
     ExportFormat("torchao_int4", "4 bits, torchao", "Whole numbers of 4 bits, by torchao.", "torchao", missing=_NO_FOUR_BITS),
     ExportFormat(
-        "gguf", "GGUF", "One file for llama.cpp and Ollama.", "gguf", families=GGUF_FAMILIES, setting="quantisation", tolerances=_GGUF
+        "gguf", "GGUF", "One file for llama.cpp and Ollama.", "gguf", families=frozenset(FAMILIES), against=reason_against_folder,
+        setting="quantisation", tolerances=_GGUF
     ),
 )  # fmt: skip
 
@@ -236,7 +238,9 @@ EXPORT_FORMATS: Mapping[str, ExportFormat] = {row.key: row for row in _ROWS}
 """All formats, the plainest first."""
 
 
-def reason_against(row: ExportFormat, technique: str, hyperparameters: Mapping[str, Value], family: str) -> str:
+def reason_against(
+    row: ExportFormat, technique: str, hyperparameters: Mapping[str, Value], family: str, folder: Path | None = None
+) -> str:  # fmt: skip
     """Say why a result cannot be exported to this format; empty when nothing known stands against it.
 
     Args:
@@ -244,6 +248,7 @@ def reason_against(row: ExportFormat, technique: str, hyperparameters: Mapping[s
         technique: Key of the technique that made the result.
         hyperparameters: The settings of its plan.
         family: The model's family, as its configuration calls it.
+        folder: The model's, whose files may tell more; None where it is not on this disk.
     """
     found = TECHNIQUES[technique]
     method = method_of(found, hyperparameters)
@@ -261,8 +266,8 @@ def reason_against(row: ExportFormat, technique: str, hyperparameters: Mapping[s
         return (
             f"{row.title} is written for {', '.join(sorted(row.families))}; this model is of the family {family}.{more}"
         )
-    if row.missing:
-        return row.missing
+    if row.missing or (folder and row.against(folder)):
+        return row.missing or (row.against(folder) if folder else "")
     if row.package and find_spec(row.package) is None:
         return f"The package {row.package} is not installed."
     return ""

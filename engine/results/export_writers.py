@@ -28,6 +28,7 @@ from engine.models.loading import DTYPES, LOAD_LOCK, end_token_ids
 from engine.models.tuned import Recipe
 from engine.results.export_quantised import load_quantised, save_quantised
 from engine.results.gguf_file import write_gguf
+from engine.results.gguf_reading import read_gguf, read_gguf_tokenizer
 from engine.results.modelfile import layout_of, modelfile
 
 GGUF_FILE = "model.gguf"
@@ -141,13 +142,7 @@ def write_gguf_folder(subject: Subject, folder: Path) -> None:
 
 def load_gguf(folder: Path, recipe: Recipe) -> Foreign:
     """Load the file with transformers, which makes floats of its numbers again."""
-    with LOAD_LOCK:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, gguf_file=GGUF_FILE, dtype=torch.float32, local_files_only=True, trust_remote_code=False
-        )
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, gguf_file=GGUF_FILE, local_files_only=True, trust_remote_code=False
-        )
+    model, tokenizer = read_gguf(folder / GGUF_FILE), read_gguf_tokenizer(folder / GGUF_FILE)
     return Foreign(model, tokenizer, "transformers, from the GGUF file")
 
 

@@ -158,4 +158,4 @@ class Exports:
 
     def _reason(self, run: str, row: ExportFormat) -> str:
         plan = self._store.run(run).plan
-        return reason_against(row, plan.technique, plan.hyperparameters, plan.model.family)
+        return reason_against(row, plan.technique, plan.hyperparameters, plan.model.family, plan.model.path)

@@ -1,12 +1,14 @@
 """A model as one GGUF file: names, order of rows and kinds of numbers as llama.cpp wants them, one tensor in memory at a time.
 
-Source: convert_hf_to_gguf.py of llama.cpp for the families Llama, Mistral, Qwen2 and Qwen3, of which it does what they need.
+What differs between families stands in `gguf_families.py`. Source: llama.cpp's converter (conversion/base.py, llama.py, gemma.py, qwen.py),
+of which it does what those families need.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import cast
 
 import gguf
 import numpy
@@ -16,13 +18,10 @@ from gguf import GGMLQuantizationType, LlamaFileType
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.errors import ModelError
+from engine.results.gguf_families import FAMILIES, Family, positions_of, reason_against_model, stretch_of
 from engine.results.gguf_tokenizer import write_vocabulary
 
-ARCHITECTURES = {
-    "llama": gguf.MODEL_ARCH.LLAMA, "mistral": gguf.MODEL_ARCH.LLAMA, "qwen2": gguf.MODEL_ARCH.QWEN2,
-    "qwen3": gguf.MODEL_ARCH.QWEN3,
-}  # fmt: skip
-"""From a family of transformers to llama.cpp's; Mistral's models are Llama's there."""
+ARCHITECTURES = {name: key for key, name in gguf.MODEL_ARCH_NAMES.items()}
 
 FILE_TYPES = {
     "F32": LlamaFileType.ALL_F32, "F16": LlamaFileType.MOSTLY_F16, "BF16": LlamaFileType.MOSTLY_BF16,
@@ -32,6 +31,9 @@ FILE_TYPES = {
 EIGHT_BITS = GGMLQuantizationType.Q8_0
 WIDE = ("token_embd.weight", "output.weight")
 """Kept in 8 bits at least: a model feels rounding there most, and llama.cpp does alike."""
+
+ROPE_FACTORS = "rope_freqs.weight"
+"""By what the turn of each pair of numbers is divided, where positions are stretched as in Llama 3.1."""
 
 Numbers = numpy.typing.NDArray[numpy.float32]
 
@@ -45,7 +47,7 @@ def write_gguf(
     Args:
         path: The file.
         name: What the model is called.
-        model: In float32, of a family in `ARCHITECTURES`.
+        model: In float32, of a family in `FAMILIES`.
         tokenizer: Its tokenizer.
         quantisation: A key of `FILE_TYPES`.
         between: Called before each tensor; what it raises ends the writing.
@@ -53,13 +55,18 @@ def write_gguf(
     Raises:
         ModelError: When the model has something that is not written.
     """
-    config = model.config
-    architecture = _architecture(config)
-    names = gguf.get_tensor_name_map(architecture, config.num_hidden_layers)
+    config, family = model.config, _family(model.config)
+    names = gguf.get_tensor_name_map(ARCHITECTURES[family.architecture], config.num_hidden_layers)
     tensors = {_name(names, key): (key, value) for key, value in _own_tensors(model).items()}
-    writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[architecture])
+    if stretch_of(config.to_dict()) == "llama3":
+        tensors[ROPE_FACTORS] = (
+            ROPE_FACTORS,
+            torch.from_numpy(rope_factors(positions_of(config.to_dict()), _width(config))),
+        )
+    writer = gguf.GGUFWriter(path, family.architecture)
     try:
         _write_head(writer, name, config, FILE_TYPES[quantisation])
+        _write_more(writer, config, family)
         write_vocabulary(writer, tokenizer, config.vocab_size)
         kinds = {key: _kind(key, value, quantisation) for key, (_, value) in tensors.items()}
         for key, (_, value) in tensors.items():
@@ -69,20 +76,18 @@ def write_gguf(
         writer.write_ti_data_to_file()
         for key, (own, value) in tensors.items():
             between()
-            writer.write_tensor_data(gguf.quants.quantize(_ordered(own, value, config), kinds[key]))
+            writer.write_tensor_data(gguf.quants.quantize(_ordered(own, value, config, family), kinds[key]))
     finally:
         writer.close()
 
 
-def _architecture(config: PreTrainedConfig) -> gguf.MODEL_ARCH:
-    scaling = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
-    if config.model_type not in ARCHITECTURES or scaling != "default":
+def _family(config: PreTrainedConfig) -> Family:
+    if reason := reason_against_model(config.to_dict()):
         raise ModelError(
-            "this model is not written as GGUF", found=f"{config.model_type}, positions stretched by {scaling}",
-            expected=f"{', '.join(ARCHITECTURES)} with positions as they were learnt",
+            "this model is not written as GGUF", found=reason,
             next_step="Export it merged, and convert that folder with llama.cpp's own convert_hf_to_gguf.py.",
         )  # fmt: skip
-    return ARCHITECTURES[config.model_type]
+    return FAMILIES[config.model_type]
 
 
 def _own_tensors(model: PreTrainedModel) -> dict[str, torch.Tensor]:
@@ -100,8 +105,12 @@ def _name(names: gguf.TensorNameMap, key: str) -> str:
     return str(found)
 
 
+def _width(config: PreTrainedConfig) -> int:
+    """Return the width of a head."""
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
 def _write_head(writer: gguf.GGUFWriter, name: str, config: PreTrainedConfig, kind: LlamaFileType) -> None:
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     writer.add_name(name)
     writer.add_file_type(kind)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
@@ -112,11 +121,49 @@ def _write_head(writer: gguf.GGUFWriter, name: str, config: PreTrainedConfig, ki
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_key_length(width)
-    writer.add_value_length(width)
-    writer.add_rope_dimension_count(width)
-    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_key_length(_width(config))
+    writer.add_value_length(_width(config))
+    writer.add_rope_dimension_count(_width(config))
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+
+
+def _write_more(writer: gguf.GGUFWriter, config: PreTrainedConfig, family: Family) -> None:
+    """Write what is known of positions, windows and caps."""
+    plain = config.to_dict()
+    positions, near = positions_of(plain), positions_of(plain, "sliding_attention")
+    writer.add_rope_freq_base(_number(positions, "rope_theta"))
+    if near is not positions and near != positions:
+        writer.add_rope_freq_base_swa(_number(near, "rope_theta"))
+    if stretch_of(plain) == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(_number(positions, "factor"))
+    if family.windowed:
+        writer.add_sliding_window(config.sliding_window)
+    if family.capped and config.attn_logit_softcapping:
+        writer.add_attn_logit_softcapping(config.attn_logit_softcapping)
+    if family.windowed and config.final_logit_softcapping:
+        writer.add_final_logit_softcapping(config.final_logit_softcapping)
+
+
+def rope_factors(positions: Mapping[str, object], width: int) -> Numbers:
+    """Return by what each turn is divided: 1 where it is fast, the factor where it is slow, in between smoothly.
+
+    Args:
+        positions: `rope_parameters` of the kind "llama3".
+        width: Of a head.
+
+    Source: llama.cpp, conversion/llama.py, `generate_extra_tensors`; transformers, modeling_rope_utils.py, `_compute_llama3_parameters`.
+    """
+    low, high = _number(positions, "low_freq_factor"), _number(positions, "high_freq_factor")
+    turns = _number(positions, "rope_theta") ** -(numpy.arange(0, width, 2, dtype=numpy.float64) / width)
+    waves_in_context = _number(positions, "original_max_position_embeddings") * turns / (2 * numpy.pi)
+    smooth = numpy.clip((waves_in_context - low) / (high - low), 0.0, 1.0)
+    factors = 1.0 / ((1.0 - smooth) / _number(positions, "factor") + smooth)
+    return cast(Numbers, factors.astype(numpy.float32))
+
+
+def _number(found: Mapping[str, object], key: str) -> float:
+    return float(str(found[key]))
 
 
 def _kind(key: str, value: torch.Tensor, quantisation: str) -> GGMLQuantizationType:
@@ -141,17 +188,20 @@ def _announce(writer: gguf.GGUFWriter, key: str, value: torch.Tensor, kind: GGML
     writer.add_tensor_info(key, rows, numpy.dtype(numpy.uint8), int(numpy.prod(rows)), raw_dtype=kind)
 
 
-def _ordered(key: str, value: torch.Tensor, config: PreTrainedConfig) -> Numbers:
+def _ordered(key: str, value: torch.Tensor, config: PreTrainedConfig, family: Family) -> Numbers:
     """Return a tensor as floats in llama.cpp's order: Llama's positions turn neighbouring rows there, not halves.
 
     Args:
         key: Its name in transformers.
-        value: (rows, columns), the rows of a head one after the other, or (rows,) for a bias.
+        value: (rows, columns), the rows of a head one after the other, or (rows,) for a bias or a norm.
         config: Says how many heads there are.
+        family: Says what differs.
     """
     whole: Numbers = value.detach().to(torch.float32).cpu().numpy()
+    if family.shifted_norms and key.endswith("norm.weight"):
+        return whole + numpy.float32(1.0)
     heads = config.num_attention_heads if ".q_proj." in key else config.num_key_value_heads if ".k_proj." in key else 0
-    if not heads or ARCHITECTURES[config.model_type] is not gguf.MODEL_ARCH.LLAMA:
+    if not heads or not family.turned:
         return numpy.ascontiguousarray(whole)
     halves = whole.reshape(heads, 2, whole.shape[0] // heads // 2, *whole.shape[1:])
     return numpy.ascontiguousarray(halves.swapaxes(1, 2).reshape(whole.shape))

@@ -127,6 +127,9 @@ def acted(workspace: Workspace, voting: Voting, key: str, typed: Typed) -> Votin
         case "end":
             votes.end(rest)
             return replace(voting, poll=rest, votes=False)
+        case "delete":
+            votes.delete(rest)
+            return replace(voting, poll="", votes=False) if voting.poll == rest else voting
         case "export":
             return replace(voting, written=written_votes(workspace, rest), written_of=votes.poll(rest).id)
         case "thumbs":

@@ -170,11 +170,13 @@ def _poll_row(row: PollRow, now: float) -> str:
     vote = (
         "" if is_over else f'<button type="button" class="button small" data-pick="vote:{text(poll.id)}">Vote</button>'
     )
+    question = f"Delete “{poll.title}” with its {words.counted(result.votes, 'vote')}? Datasets that were exported from it stay."
     return (
         f'<li class="kept"><strong>{text(poll.title)}</strong><span class="muted">{words.counted(poll.pairs, "pair")} · {text(voters)} · '
         f"{words.when_text(poll.created, now)}</span>"
         f'<span class="kept-acts">{state}{vote}<button type="button" class="button small" data-pick="result:{text(poll.id)}" '
-        f'aria-label="Result of {text(poll.title)}">Result</button></span></li>'
+        f'aria-label="Result of {text(poll.title)}">Result</button><button type="button" class="button small" data-pick="delete:{text(poll.id)}" '
+        f'data-confirm="{text(question)}" aria-label="Delete {text(poll.title)}">Delete</button></span></li>'
     )
 
 

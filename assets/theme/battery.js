@@ -3,7 +3,7 @@
   'use strict';
   const PATIENCE = 2000, A_MOMENT = 60;
   window.luthier = window.luthier || {};
-  const ONCE = ['begin', 'cast', 'undo', 'export', 'thumbs', 'end'];  // a second press before the answer to the first is none
+  const ONCE = ['begin', 'cast', 'undo', 'export', 'thumbs', 'end', 'delete'];  // a second press before the answer to the first is none
   let wanted = '';
   const view = (key) => document.querySelector(`#compare-view input[value="${key}"]`)?.click();
 

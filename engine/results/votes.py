@@ -5,7 +5,7 @@
     polls/<id>/votes.jsonl   votes and what took them back, appended
     thumbs.jsonl             thumbs from chat, and what took them back, appended
 
-Nothing that was said is ever rewritten. What a person sees before the end never holds the names of the sides.
+Nothing that was said is ever rewritten; a poll can only be deleted whole. What a person sees before the end never holds the names of the sides.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -178,6 +179,17 @@ class Votes:
         """End a poll: nobody votes any more, and the names are told."""
         self._opened(poll)
         self._log(poll).append([{"ended": True, "time": time.time()}])
+
+    def delete(self, poll: str) -> None:
+        """Remove a poll with its votes; datasets that were written from them stay.
+
+        Raises:
+            UsageError: When there is no such poll.
+        """
+        self._opened(poll)
+        folder = self._directory / "polls" / poll
+        (folder / "poll.json").unlink(missing_ok=True)  # first, so that whatever ends this leaves no half poll
+        shutil.rmtree(folder, ignore_errors=True)
 
     def result(self, poll: str) -> PollResult:
         """Return the counts; the names only when the poll was ended, or everybody who began has voted on every pair.

@@ -128,11 +128,23 @@ def test_a_vote_that_says_nothing_changes_nothing(workspace: Workspace, begun: V
 
 
 @pytest.mark.parametrize(
-    "key", ["vote:gone", "result:gone", "end:gone", "undo:gone", "export:gone", "cast:gone:0:first"]
+    "key", ["vote:gone", "result:gone", "end:gone", "undo:gone", "export:gone", "delete:gone", "cast:gone:0:first"]
 )
 def test_a_poll_that_is_gone_is_said_in_a_sentence(workspace: Workspace, key: str) -> None:
     with pytest.raises(UsageError):
         vote.acted(workspace, Voting(voter="Ann"), key, {})
+
+
+def test_a_poll_is_deleted_after_a_question_and_the_list_is_drawn_without_it(workspace: Workspace, begun: Voting) -> None:  # fmt: skip
+    listed = vote.drawn(workspace, replace(begun, poll=""))
+    assert f'data-pick="delete:{begun.poll}" data-confirm="Delete “' in listed and "with its 0 votes?" in listed
+    after = vote.acted(workspace, begun, f"delete:{begun.poll}", {})
+    assert (after.poll, after.votes) == ("", False) and begun.poll not in vote.drawn(workspace, after)
+
+
+def test_deleting_one_poll_leaves_the_other_on_view(workspace: Workspace, form: Voting, begun: Voting) -> None:
+    other = vote.acted(workspace, form, "begin", {})
+    assert vote.acted(workspace, begun, f"delete:{other.poll}", {}) == begun
 
 
 def test_the_button_of_the_battery_chooses_its_two_arms(workspace: Workspace, form: Voting) -> None:

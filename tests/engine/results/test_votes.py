@@ -139,6 +139,17 @@ def test_polls_are_listed_newest_first(votes: Votes, make: Callable[..., Poll]) 
     assert votes.polls() == [second, first] and votes.poll(first.id) == first
 
 
+def test_a_poll_that_is_deleted_leaves_nothing_and_the_others_stay(votes: Votes, make: Callable[..., Poll], tmp_path: Path) -> None:  # fmt: skip
+    first, second = make(), make()
+    prefer(votes, first, "Ann", "kind")
+    exported = votes.export(first.id)
+    votes.delete(first.id)
+    assert votes.polls() == [second] and [path.name for path in (tmp_path / "votes" / "polls").iterdir()] == [second.id]
+    assert exported.path.is_file()
+    with pytest.raises(UsageError, match="no such poll"):
+        votes.delete(first.id)
+
+
 @pytest.mark.parametrize("system", ["", "Be kind."])
 def test_votes_become_pairs_that_dpo_can_be_planned_on(workspace: Workspace, system: str) -> None:
     room = workspace.batteries.votes

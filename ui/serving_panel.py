@@ -72,8 +72,8 @@ def layout() -> Parts:
     with gr.Row(equal_height=False, elem_id="serve-to-copy"):
         address = _to_copy("Address", "serve-address")
         key = _to_copy("Key", "serve-key")
-    curl = _code("In a shell", "shell", "serve-curl")
-    python = _code("In Python, with the package openai", "python", "serve-python")
+    curl = _code("In a shell", "serve-curl")
+    python = _code("In Python, with the package openai", "serve-python")
     return Parts(who, start, stop, state, address, key, curl, python)
 
 
@@ -83,8 +83,8 @@ def _to_copy(label: str, elem_id: str) -> gr.Textbox:
     )  # fmt: skip
 
 
-def _code(label: str, language: str, elem_id: str) -> gr.Code:
-    return gr.Code(label=label, language=language, interactive=False, visible=False, elem_id=elem_id, lines=1)
+def _code(label: str, elem_id: str) -> gr.Code:
+    return gr.Code(label=label, interactive=False, visible=False, elem_id=elem_id, lines=1)
 
 
 def drawn_for(workspace: Workspace, run: Run) -> Updates:

@@ -70,6 +70,7 @@ models/
   hub.py              fetching a model from the hub
   hardware.py         device, memory, cores; what would keep you from tuning
   accelerator.py      who may compute: one at a time, over all processes
+  four_bits.py        which layers stay whole in a model of 4 bits
   tokenizer_trial.py  an unknown tokenizer, tried where it can be ended
   bottleneck.py       bottleneck adapters, as a method of PEFT
   loading.py          model, tokenizer and adapter into memory, one at a time
@@ -162,6 +163,7 @@ results/
   ballots.py          blind votes as data: who preferred which, how often, how far voters agree
   vote_export.py      what people preferred, written as datasets
   votes.py            blind polls and thumbs, kept as they come
+  prompt_origin.py    whether prompts are held out, trained on or new to a run
   batteries.py        the room of a workspace for batteries
   seating.py          who can answer beside whom, and what each is asked
   serving.py          one model served to other programs of this machine

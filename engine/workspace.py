@@ -69,7 +69,7 @@ from engine.results.answer_features import FEATURES, AnswerDifference, Features,
 from engine.results.answer_metrics import ANSWER_METRIC_TITLES
 from engine.results.ballots import Ballot, PollResult, VoteChoice
 from engine.results.batteries import Batteries
-from engine.results.battery import Battery, BatteryArm, BatteryPrompt, PromptSet
+from engine.results.battery import Battery, BatteryArm, BatteryPrompt, Origin, PromptSet
 from engine.results.battery_reading import (
     LENGTH,
     AnswerOrder,
@@ -85,7 +85,8 @@ from engine.results.battery_reading import (
 )
 from engine.results.benefits import Benefit, Cost, benefits, costs
 from engine.results.export import ExportChoice, ExportedModel, ExportFormat, ExportProgress, ExportSpeed, RoundTrip
-from engine.results.export_jobs import ExportJob, ExportStatus
+from engine.results.export_jobs import ExportJob, ExportStatus, JobKind
+from engine.results.export_records import HubPush, KeptExport, SpeedLine, SpeedTable
 from engine.results.exporting import Exports
 from engine.results.hosted import HostedExport
 from engine.results.inquiry import Found, Inquiry, answers_known
@@ -139,7 +140,7 @@ __all__ = [
     "Contest", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "ExportChoice",
     "ExportFormat", "ExportJob", "ExportProgress", "ExportSpeed", "ExportStatus", "Exported", "ExportedModel", "Features",
     "Finding", "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect",
-    "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Order", "Outcome", "PairedTest",
+    "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Order", "Origin", "Outcome", "PairedTest",
     "PatternCount", "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Poll", "PollResult", "Preview",
     "Problem", "Progress", "PromptSet", "PromptSettings", "Question", "Receipt", "ReceiptProgress", "ReceiptScope", "RoundTrip",
     "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Said", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta",

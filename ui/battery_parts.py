@@ -14,7 +14,10 @@ PROMPTS_MEAN = (
     "Rows that a person would ask. Held-out rows were never trained on; a file dropped on the Data tab stands here too."
 )
 MOST_MEANS = f"Which ones is drawn with a fixed seed, so the same number asks the same prompts. 1 to {MOST_PROMPTS:,}, default {USUAL_PROMPTS}."
-ARMS_MEAN = "Who is asked, all with the same settings, greedily: the likeliest answer, so it repeats exactly. 1 to 8."
+ARMS_MEAN = (
+    "Who is asked, all with the same settings. A battery always answers greedily, with the likeliest token: nothing is drawn by chance, so it repeats "
+    "exactly. 1 to 8."
+)
 
 
 @dataclass(frozen=True)

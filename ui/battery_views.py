@@ -17,12 +17,13 @@ from engine.workspace import (
     BatteryReading,
     BatteryRow,
     Contest,
+    Origin,
     PatternCount,
     compare_answers,
 )
 from ui import words
 from ui.chat_views import piece_shown
-from ui.markup import card, empty, pill, term, text
+from ui.markup import card, empty, pill, sentence, term, text
 
 SHOWN_CHARACTERS = 700
 """Of a text in a cell; the rest is one click away."""
@@ -133,7 +134,41 @@ def figures(
         f'<div class="arms-scroll" tabindex="0" role="region" aria-label="How each arm did"><table class="arms"><thead><tr>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
-    return card(table, title=battery.title, aside=aside, classes="battery-figures")
+    return card(origins(battery) + table, title=battery.title, aside=aside, classes="battery-figures")
+
+
+def origins(battery: Battery) -> str:
+    """Return what each run that answers had seen of the prompts; a caution where it was trained on some."""
+    lines = "".join(_origin(origin, battery.prompts) for origin in battery.origins)
+    return f'<ul class="findings battery-origins">{lines}</ul>' if lines else ""
+
+
+def _origin(origin: Origin, prompts: int) -> str:
+    name = f"“{origin.name}”"
+    if origin.trained is None:
+        return sentence(f"Whether {name} was trained on these prompts cannot be told.", "note", "Prompts")
+    new = prompts - origin.trained - origin.held_out
+    if origin.trained:
+        stand = "stands" if origin.trained == 1 else "stand"
+        counts = f"Trained on: {_of(origin.trained, prompts)} {stand} in the training rows of {name}"
+        rest = f", {origin.held_out:,} in its held-out rows, {new:,} in neither" if origin.trained < prompts else ""
+        return sentence(
+            f"{counts}{rest}. On rows it was trained on a score says what it remembers, not what it learned.",
+            "warning",
+            "Caution",
+        )
+    if origin.held_out:
+        rest = f", {new:,} new to it" if new else ""
+        return sentence(
+            f"Held out: {_of(origin.held_out, prompts)} are held-out rows of {name}{rest}. It was trained on none.",
+            "good",
+            "Prompts",
+        )
+    return sentence(f"New: none of the prompts stands in the rows of {name}, word for word.", "good", "Prompts")
+
+
+def _of(count: int, prompts: int) -> str:
+    return f"all {prompts:,} prompts" if count == prompts else f"{count:,} of {prompts:,} prompts"
 
 
 def _arm_row(battery: Battery, summary: ArmSummary, count: PatternCount | None) -> str:

@@ -28,6 +28,7 @@ from engine.results.answer_metrics import ANSWER_METRICS, checked_metric, metric
 from engine.results.battery import Battery, BatteryArm, BatteryFolder, BatteryPrompt, PromptSet
 from engine.results.battery_reading import ALL_ANSWERS, BatteryPage, BatteryReading, BatteryView, Contest, PatternCount
 from engine.results.listening import Listening
+from engine.results.prompt_origin import origin_of
 from engine.results.prompts import WITH_EXAMPLES, WITH_PASSAGES, Shelf, suggested_settings, used_by
 from engine.results.retrieval import NearDuplicates, Passage, PassageIndex
 from engine.results.shelf import make_shelf
@@ -136,12 +137,14 @@ class Batteries:
         chosen = metric if metric is not None else _usual_metric(dataset, asked)
         if chosen:
             checked_metric(chosen, dataset, pattern)
+        heard = dict.fromkeys(arm.run for arm in settled if arm.way == Arm.TUNED)
         battery = Battery(
             f"battery-{secrets.token_hex(4)}", title.strip() or dataset.name, dataset.name, settled, len(asked), time.time(),
             dataset=dataset.fingerprint, metric=chosen,
             metrics=_offered_metrics(dataset, pattern), pattern=pattern,
             labels=self._library.labels(prompts.dataset), temperature=settings.temperature, top_p=settings.top_p,
             seed=settings.seed, max_new_tokens=settings.max_new_tokens or None,
+            origins=tuple(origin_of(self._store.run(run), asked) for run in heard),
         )  # fmt: skip
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         BatteryFolder(self._directory / battery.id).write(battery, asked)

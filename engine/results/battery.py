@@ -59,6 +59,23 @@ class BatteryArm:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a run that answers had seen of the prompts before it was asked, as it was when the battery was made.
+
+    Attributes:
+        run: Its id.
+        name: What it was called then.
+        trained: Prompts whose question stands in its training rows; None where that cannot be told.
+        held_out: Of the others, those whose question stands in its held-out rows.
+    """
+
+    run: str
+    name: str
+    trained: int | None
+    held_out: int = 0
+
+
+@dataclass(frozen=True)
 class PromptSet:
     """Which prompts are asked.
 
@@ -127,6 +144,7 @@ class Battery:
         pattern: The regular expression, where the metric has one.
         labels: All labels of the rows, where they have labels.
         max_new_tokens: The most tokens of an answer; None is twice the longest reference.
+        origins: What each run that answers had seen of the prompts; empty where no run does, and for batteries older than this.
     """
 
     id: str
@@ -144,6 +162,7 @@ class Battery:
     top_p: float = 1.0
     seed: int = 0
     max_new_tokens: int | None = None
+    origins: tuple[Origin, ...] = ()
 
     def arm(self, key: str) -> BatteryArm:
         """Return an arm by its key.
@@ -234,7 +253,12 @@ class BatteryFolder:
 def _battery_from(plain: dict[str, object]) -> Battery:
     arms = tuple(map(_arm_from, cast(Sequence[Mapping[str, object]], plain.pop("arms"))))
     lists = {name: tuple(cast(Sequence[str], plain.pop(name))) for name in ("metrics", "labels")}
-    return Battery(arms=arms, **lists, **plain)  # type: ignore[arg-type]  # JSON of ours; another form raises
+    origins = tuple(map(_origin_from, cast(Sequence[Mapping[str, object]], plain.pop("origins", ()))))
+    return Battery(arms=arms, origins=origins, **lists, **plain)  # type: ignore[arg-type]  # JSON of ours; another form raises
+
+
+def _origin_from(plain: Mapping[str, object]) -> Origin:
+    return Origin(**plain)  # type: ignore[arg-type]
 
 
 def _arm_from(plain: Mapping[str, object]) -> BatteryArm:

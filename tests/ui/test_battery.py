@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,8 +14,8 @@ from engine.workspace import (
     Battery,
     BatteryArm,
     GenerationSettings,
+    Origin,
     Outcome,
-    PlanChoices,
     PromptSet,
     Workspace,
 )
@@ -28,17 +28,13 @@ SAID = ("We open at nine.", "We open at ten.")
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    opened = Workspace.open(tmp_path_factory.mktemp("battery") / "workspace")
-    yield opened
-    opened.close()
+def workspace(open_copy: Callable[[str], Workspace]) -> Workspace:
+    return open_copy("short")
 
 
 @pytest.fixture(scope="module")
 def run(workspace: Workspace) -> Run:
-    dataset = workspace.data.inspect_example("shop").dataset
-    assert dataset
-    return workspace.train(workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {"max_steps": 2})))
+    return workspace.runs()[0]
 
 
 @pytest.fixture
@@ -143,6 +139,23 @@ def test_a_pattern_is_counted_without_hiding_rows_until_that_is_asked(workspace:
 def test_a_battery_that_is_gone_leaves_the_list_and_nothing_below_it(workspace: Workspace) -> None:
     on_view, kept, *rest = battery._read(workspace, OnView("battery-gone"))
     assert on_view == OnView() and kept and rest == [""] * 4
+
+
+@pytest.mark.parametrize(
+    ("trained", "held_out", "says", "tone"),
+    [(4, 0, "all 4 prompts stand in the training rows of", "warning"), (1, 2, "1 of 4 prompts stands in the training rows", "warning"),
+     (0, 4, "all 4 prompts are held-out rows of", "good"), (0, 3, ", 1 new to it", "good"),
+     (0, 0, "none of the prompts stands in the rows of", "good"), (None, 0, "cannot be told", "note")],
+)  # fmt: skip
+def test_the_table_says_what_a_run_had_seen_of_the_prompts(trained: int | None, held_out: int, says: str, tone: str) -> None:  # fmt: skip
+    made = Battery("b", "t", "rows", (), 4, 0.0, origins=(Origin("r", EVIL, trained, held_out),))
+    drawn = battery_views.origins(made)
+    assert says in drawn and f"pill-{tone}" in drawn and EVIL not in drawn
+
+
+def test_a_battery_on_training_rows_is_read_with_a_caution(workspace: Workspace, answered: Battery) -> None:
+    figures = battery.shown(workspace, OnView(answered.id))[0]
+    assert "what it remembers, not what it learned" in figures
 
 
 def test_an_unfinished_battery_can_go_on_and_a_whole_one_cannot() -> None:

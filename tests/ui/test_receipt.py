@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from threading import Event
@@ -15,7 +15,7 @@ import pytest
 
 from engine.errors import UsageError
 from engine.types import Run
-from engine.workspace import PlanChoices, Receipt, ReceiptProgress, Workspace
+from engine.workspace import Receipt, ReceiptProgress, Workspace
 from tests.ui.test_receipt_page import HOSTILE
 from tests.ui.test_receipt_page import receipt as receipt_fixture
 from ui import receipt as view
@@ -27,17 +27,13 @@ FEW = 4
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    opened = Workspace.open(tmp_path_factory.mktemp("workspace"))
-    yield opened
-    opened.close()
+def workspace(open_copy: Callable[[str], Workspace]) -> Workspace:
+    return open_copy("short")
 
 
 @pytest.fixture(scope="module")
 def run(workspace: Workspace) -> Run:
-    dataset = workspace.data.inspect_example("shop").dataset
-    assert dataset
-    return workspace.train(workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {"max_steps": 2})))
+    return workspace.runs()[0]
 
 
 def said(html: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from engine.data.chat_format import prompt_token_ids
 from engine.errors import RunError
 from engine.types import Run
-from engine.workspace import Asked, GenerationSettings, PlanChoices, Said, Served, Workspace, order_of
+from engine.workspace import Asked, GenerationSettings, Said, Served, Workspace, order_of
 from ui.door import Door
 from ui.serving import MOST_WAITING, ServedModel
 
@@ -22,17 +22,13 @@ QUESTION = [{"role": "user", "content": "When do you open?"}]
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    opened = Workspace.open(tmp_path_factory.mktemp("workspace"))
-    yield opened
-    opened.close()
+def workspace(open_copy: Callable[[str], Workspace]) -> Workspace:
+    return open_copy("short")
 
 
 @pytest.fixture(scope="module")
 def run(workspace: Workspace) -> Run:
-    dataset = workspace.data.inspect_example("shop").dataset
-    assert dataset
-    return workspace.train(workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {"max_steps": 2})))
+    return workspace.runs()[0]
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from engine.errors import UsageError
 from engine.types import Run
-from engine.workspace import PlanChoices, Served, Workspace
+from engine.workspace import Served, Workspace
 from ui import serving_panel as panel
 from ui import status_bar
 
@@ -22,17 +22,13 @@ START, STOP, STATE, *LINES = range(7)
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    opened = Workspace.open(tmp_path_factory.mktemp("workspace"))
-    yield opened
-    opened.close()
+def workspace(open_copy: Callable[[str], Workspace]) -> Workspace:
+    return open_copy("short")
 
 
 @pytest.fixture(scope="module")
 def run(workspace: Workspace) -> Run:
-    dataset = workspace.data.inspect_example("shop").dataset
-    assert dataset
-    return workspace.train(workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {"max_steps": 2})))
+    return workspace.runs()[0]
 
 
 @pytest.fixture

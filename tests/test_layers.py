@@ -102,12 +102,23 @@ def test_all_that_is_known_of_tuning_is_light() -> None:
     assert guide <= set(LIGHT_MODULES) and len(guide) > 8
 
 
-def test_the_screens_are_built_without_torch() -> None:
+WINDOW_IMPORTS = {"app", "engine", "ui", "bm25s", "markdown_it", "mdurl", "platformdirs", "regex"}
+"""What the window imports before it opens, beside gradio with its own and the standard library; heavy libraries come afterwards."""
+
+
+def test_the_window_opens_with_few_libraries_beside_gradio_and_without_torch(tmp_path: Path) -> None:
     code = (
-        "import sys, ui.shell; print(sorted({'torch', 'transformers', 'peft', 'trl', 'datasets'} & set(sys.modules)))"
+        "import pathlib, sys, uvicorn\nfrom ui.without_stubs import import_gradio_without_stubs\nimport_gradio_without_stubs()\nimport gradio\n"
+        "before = set(sys.modules)\nimport app, ui.door, ui.serving, ui.shell, ui.uploads\nfrom engine.workspace import Workspace\n"
+        "ui.shell.build_app(Workspace.open(pathlib.Path(sys.argv[1])))\n"
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))\n"
+        "print(*{'torch', 'transformers', 'peft', 'trl', 'datasets', 'bitsandbytes', 'scipy'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    ours, heavy = done.stdout.splitlines()[-2:]
+    assert set(ours.split()) - {"pydantic", "_virtualenv"} <= WINDOW_IMPORTS
+    assert heavy == ""
 
 
 @pytest.mark.parametrize("path", SCREEN_FILES, ids=name_of)

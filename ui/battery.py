@@ -15,7 +15,6 @@ from engine.errors import TuningError, UsageError
 from engine.types import Run
 from engine.workspace import (
     AnswerOrder,
-    BatteryArm,
     BatteryReading,
     BatteryView,
     Chair,
@@ -37,7 +36,7 @@ Updates: TypeAlias = tuple[object, ...]
 Step: TypeAlias = tuple[str, int, int, float | None]
 
 HELD_OUT, DATA = "held_out", "data:"
-TUNED, STEP, RUN, MODEL = "tuned", "step:", "run:", "model:"
+STEP = "step:"
 FIRST_ARMS = ("base", "tuned", "few_shot")
 MOST_STEPS_OFFERED, MOST_DATASETS_OFFERED, MOST_KEPT_SHOWN = 6, 30, 30
 FIRST_PAIR = "1-0"
@@ -98,25 +97,6 @@ def prompts_offered(workspace: Workspace, run: Run, choices: Choices, chosen: ob
     return gr.update(choices=options, value=value)
 
 
-def battery_arm(workspace: Workspace, run: str, chair: str) -> BatteryArm:
-    """Return the arm that a chair is.
-
-    Raises:
-        UsageError: When there is no such chair.
-    """
-    title = workspace.seating.chair(run, chair).title
-    if chair == TUNED:
-        return BatteryArm(TUNED, run=run)
-    if chair.startswith(STEP):
-        return BatteryArm(TUNED, run=run, checkpoint=int(chair.removeprefix(STEP)))
-    if chair.startswith(RUN):
-        return BatteryArm(TUNED, run=chair.removeprefix(RUN))
-    if chair.startswith(MODEL):
-        return BatteryArm(model=chair.removeprefix(MODEL), title=title)
-    (arm,) = workspace.batteries.arms_of(run, (chair,))
-    return BatteryArm(arm.way, arm.model, arm.run, arm.checkpoint, arm.settings, title)
-
-
 def made(workspace: Workspace, run: str, prompts: object, most: object, chairs: Sequence[str]) -> str:
     """Make a battery and return its id.
 
@@ -127,7 +107,7 @@ def made(workspace: Workspace, run: str, prompts: object, most: object, chairs: 
         raise UsageError("so many prompts cannot be asked", found=str(most)[:20], expected=f"1 to {MOST_PROMPTS:,}")
     if not chairs:
         raise UsageError("nobody would answer", expected="1 to 8 arms", next_step="Tick who is asked.")
-    arms = [battery_arm(workspace, run, str(chair)) for chair in chairs]
+    arms = [workspace.seating.arm(run, str(chair)) for chair in chairs]
     asked = str(prompts or "")
     if asked == HELD_OUT:
         chosen = workspace.batteries.held_out_of(run, int(most))

@@ -19,9 +19,10 @@ from engine.guide.techniques import technique_of
 from engine.models.catalog import Catalog
 from engine.models.generation_settings import GenerationSettings
 from engine.results.advice import AdviceRoom
+from engine.results.battery import BatteryArm
 from engine.results.inquiry import Found
 from engine.results.listening import Listening
-from engine.results.prompts import WITH_EXAMPLES, WITH_PASSAGES, AskedRow, PromptSettings, Shelf, ask
+from engine.results.prompts import WITH_EXAMPLES, WITH_PASSAGES, AskedRow, PromptSettings, Shelf, ask, used_by
 from engine.results.retrieval import PassageIndex
 from engine.training.store import Store
 from engine.types import Objective, Run
@@ -145,6 +146,26 @@ class Seating:
         """Return what a chair is called where the run that it sits at is not on view."""
         title = self.chair(run, key).title
         return title if key.startswith((RUN, MODEL)) else f"{self._store.run(run).name} · {title}"
+
+    def arm(self, run: str, key: str) -> BatteryArm:
+        """Return who sits in a chair as an arm of a battery: bound to its run, its step and its prompt, so that it can be asked again later.
+
+        Raises:
+            UsageError: When there is none of that key.
+        """
+        chair = self.chair(run, key)
+        if key == Arm.TUNED:
+            return BatteryArm(Arm.TUNED, run=run)
+        if key.startswith(STEP):
+            return BatteryArm(Arm.TUNED, run=run, checkpoint=int(key.removeprefix(STEP)))
+        if key.startswith(RUN):
+            return BatteryArm(Arm.TUNED, run=key.removeprefix(RUN))
+        if key.startswith(MODEL):
+            return BatteryArm(model=key.removeprefix(MODEL), title=chair.title)
+        way, settings = Arm(key), PromptSettings()
+        if way in PROMPTED:
+            settings = used_by(way, self._settings(self._advice.found_of(self._store.run(run)), way))
+        return BatteryArm(way, run=run, settings=settings, title=chair.title)
 
     def answers(
         self,

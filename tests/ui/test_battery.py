@@ -40,7 +40,7 @@ def run(workspace: Workspace) -> Run:
 @pytest.fixture
 def answered(workspace: Workspace, run: Run) -> Battery:
     """Give sixty prompts to two arms, the answers written by hand and the last one missing."""
-    arms = [battery.battery_arm(workspace, run.id, key) for key in ("base", "tuned")]
+    arms = [workspace.seating.arm(run.id, key) for key in ("base", "tuned")]
     made = workspace.batteries.create(PromptSet(run.plan.dataset.fingerprint, None, 60), arms, title=EVIL)
     folder = BatteryFolder(workspace.directory / "batteries" / made.id)
     for place, arm in enumerate(made.arms):
@@ -57,17 +57,6 @@ def test_what_can_be_asked_is_held_out_rows_and_every_dataset_that_asks_somethin
     assert "60" in options[battery.HELD_OUT] and battery.DATA + str(other and other.fingerprint) in options
     assert "also those it was trained on" in options[battery.DATA + run.plan.dataset.fingerprint]
     assert battery.DATA + str(texts and texts.fingerprint) not in options
-
-
-@pytest.mark.parametrize("chair", ["base", "tuned", "prompt", "few_shot", "step:2"])
-def test_every_chair_is_an_arm(workspace: Workspace, run: Run, chair: str) -> None:
-    arm = battery.battery_arm(workspace, run.id, chair)
-    assert arm.run == run.id and arm.way == {"step:2": "tuned"}.get(chair, chair)
-
-
-def test_another_run_and_another_model_are_arms(workspace: Workspace, run: Run) -> None:
-    assert battery.battery_arm(workspace, run.id, f"run:{run.id}").run == run.id
-    assert battery.battery_arm(workspace, run.id, "model:starter").model == "starter"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +160,7 @@ def test_without_batteries_the_place_says_what_will_be_here() -> None:
 
 
 def test_answering_is_shown_ended_by_its_flag_and_gone_on_with(workspace: Workspace, run: Run) -> None:
-    arms = [battery.battery_arm(workspace, run.id, "base")]
+    arms = [workspace.seating.arm(run.id, "base")]
     few = GenerationSettings(max_new_tokens=4)
     made = workspace.batteries.create(workspace.batteries.held_out_of(run.id, 40), arms, settings=few)
     flags = battery.Flags()

@@ -96,3 +96,24 @@ def test_what_each_model_expected_can_be_read_beside_the_other(workspace: Worksp
 def test_memory_names_the_base_once(workspace: Workspace, run: Run) -> None:
     heard(workspace, run, "base", "tuned", "step:6")
     assert [held.what for held in workspace.seating.in_memory()].count("base") == 1
+
+
+@pytest.mark.parametrize(("chair", "way"), [("step:6", "tuned"), ("retrieval", "retrieval"), ("base", "base")])
+def test_every_chair_is_an_arm_of_a_battery(workspace: Workspace, run: Run, chair: str, way: str) -> None:
+    arm = workspace.seating.arm(run.id, chair)
+    assert (arm.way, arm.run, arm.checkpoint) == (way, run.id, 6 if chair == "step:6" else None)
+
+
+def test_another_run_and_another_model_are_arms(workspace: Workspace, run: Run) -> None:
+    assert workspace.seating.arm(run.id, f"run:{run.id}").run == run.id
+    assert workspace.seating.arm(run.id, "model:starter").model == "starter"
+
+
+def test_who_answers_in_the_chat_answers_the_same_in_a_battery(workspace: Workspace, run: Run) -> None:
+    chairs = ("base", "tuned", "few_shot", "step:6")
+    arms = [workspace.seating.arm(run.id, chair) for chair in chairs]
+    battery = workspace.batteries.create(workspace.batteries.held_out_of(run.id, 1), arms, settings=GREEDY)
+    list(workspace.batteries.answer(battery.id))
+    (row,) = workspace.batteries.page(battery.id).rows
+    said = heard(workspace, run, *chairs, messages=row.prompt.messages)
+    assert [answer.text for answer in row.answers] == [said[chair] for chair in chairs]

@@ -146,29 +146,23 @@ def origins(battery: Battery) -> str:
 def _origin(origin: Origin, prompts: int) -> str:
     name = f"“{origin.name}”"
     if origin.trained is None:
-        return sentence(f"Whether {name} was trained on these prompts cannot be told.", "note", "Prompts")
+        return sentence(f"Whether {name} was trained on these prompts cannot be told.", "note", "Unknown")
     new = prompts - origin.trained - origin.held_out
     if origin.trained:
         stand = "stands" if origin.trained == 1 else "stand"
-        counts = f"Trained on: {_of(origin.trained, prompts)} {stand} in the training rows of {name}"
+        counts = f"{_of(origin.trained, prompts)} {stand} in the training rows of {name}"
         rest = f", {origin.held_out:,} in its held-out rows, {new:,} in neither" if origin.trained < prompts else ""
-        return sentence(
-            f"{counts}{rest}. On rows it was trained on a score says what it remembers, not what it learned.",
-            "warning",
-            "Caution",
-        )
+        means = "There a score says what it remembers, not what it learned."
+        return sentence(f"{counts}{rest}. {means}", "warning", "Trained on")
     if origin.held_out:
         rest = f", {new:,} new to it" if new else ""
-        return sentence(
-            f"Held out: {_of(origin.held_out, prompts)} are held-out rows of {name}{rest}. It was trained on none.",
-            "good",
-            "Prompts",
-        )
-    return sentence(f"New: none of the prompts stands in the rows of {name}, word for word.", "good", "Prompts")
+        counts = f"{_of(origin.held_out, prompts)} are held-out rows of {name}{rest}"
+        return sentence(f"{counts}. It was trained on none of them.", "good", "Held out")
+    return sentence(f"None of the prompts stands in the rows of {name}, word for word.", "good", "New")
 
 
 def _of(count: int, prompts: int) -> str:
-    return f"all {prompts:,} prompts" if count == prompts else f"{count:,} of {prompts:,} prompts"
+    return f"All {prompts:,} prompts" if count == prompts else f"{count:,} of {prompts:,} prompts"
 
 
 def _arm_row(battery: Battery, summary: ArmSummary, count: PatternCount | None) -> str:

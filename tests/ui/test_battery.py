@@ -132,9 +132,9 @@ def test_a_battery_that_is_gone_leaves_the_list_and_nothing_below_it(workspace: 
 
 @pytest.mark.parametrize(
     ("trained", "held_out", "says", "tone"),
-    [(4, 0, "all 4 prompts stand in the training rows of", "warning"), (1, 2, "1 of 4 prompts stands in the training rows", "warning"),
-     (0, 4, "all 4 prompts are held-out rows of", "good"), (0, 3, ", 1 new to it", "good"),
-     (0, 0, "none of the prompts stands in the rows of", "good"), (None, 0, "cannot be told", "note")],
+    [(4, 0, "All 4 prompts stand in the training rows of", "warning"), (1, 2, "1 of 4 prompts stands in the training rows", "warning"),
+     (0, 4, "All 4 prompts are held-out rows of", "good"), (0, 3, ", 1 new to it", "good"),
+     (0, 0, "None of the prompts stands in the rows of", "good"), (None, 0, "cannot be told", "note")],
 )  # fmt: skip
 def test_the_table_says_what_a_run_had_seen_of_the_prompts(trained: int | None, held_out: int, says: str, tone: str) -> None:  # fmt: skip
     made = Battery("b", "t", "rows", (), 4, 0.0, origins=(Origin("r", EVIL, trained, held_out),))

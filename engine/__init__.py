@@ -70,7 +70,6 @@ models/
   hub.py              fetching a model from the hub
   hardware.py         device, memory, cores; what would keep you from tuning
   accelerator.py      who may compute: one at a time, over all processes
-  four_bits.py        which layers stay whole in a model of 4 bits
   tokenizer_trial.py  an unknown tokenizer, tried where it can be ended
   bottleneck.py       bottleneck adapters, as a method of PEFT
   loading.py          model, tokenizer and adapter into memory, one at a time

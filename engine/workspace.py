@@ -85,8 +85,7 @@ from engine.results.battery_reading import (
 )
 from engine.results.benefits import Benefit, Cost, benefits, costs
 from engine.results.export import ExportChoice, ExportedModel, ExportFormat, ExportProgress, ExportSpeed, RoundTrip
-from engine.results.export_jobs import ExportJob, ExportStatus, JobKind
-from engine.results.export_records import HubPush, KeptExport, SpeedLine, SpeedTable
+from engine.results.export_jobs import ExportJob, ExportStatus
 from engine.results.exporting import Exports
 from engine.results.hosted import HostedExport
 from engine.results.inquiry import Found, Inquiry, answers_known

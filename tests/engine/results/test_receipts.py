@@ -15,11 +15,13 @@ from engine.results.receipt import CHANCE, Receipt
 from engine.types import Run, RunStatus, Value
 from engine.workspace import PlanChoices, Workspace
 
-SHOP = {
-    "learning_rate": 0.003, "max_steps": 150, "lora_rank": 16, "lora_alpha": 32, "per_device_train_batch_size": 8,
-}  # fmt: skip
 FEW = 8
 Train = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def workspace(open_copy: Callable[[str], Workspace]) -> Workspace:
+    return open_copy("taught")
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +39,8 @@ def train(workspace: Workspace) -> Train:
 
 
 @pytest.fixture(scope="module")
-def shop_run(train: Train) -> Run:
-    return train("shop", **SHOP)
+def shop_run(workspace: Workspace) -> Run:
+    return workspace.runs()[-1]
 
 
 @pytest.fixture(scope="module")

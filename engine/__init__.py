@@ -70,6 +70,7 @@ models/
   hub.py              fetching a model from the hub
   hardware.py         device, memory, cores; what would keep you from tuning
   accelerator.py      who may compute: one at a time, over all processes
+  four_bits.py        which layers stay whole in a model of 4 bits
   tokenizer_trial.py  an unknown tokenizer, tried where it can be ended
   bottleneck.py       bottleneck adapters, as a method of PEFT
   loading.py          model, tokenizer and adapter into memory, one at a time
@@ -194,8 +195,10 @@ results/
   round_trip.py       whether an exported folder is still the run's model
   export_making.py    one export while it is made
   export_speed.py     what exported folders cost and are worth
-  export_jobs.py      exports in the background, with progress and cancel
-  exporting.py        the room in which runs are exported
+  export_jobs.py      jobs in the background, with progress and cancel
+  export_records.py   what is kept of exports and of their speeds
+  hub_push.py         an exported folder sent to the hub, and what that makes visible
+  exporting.py        the room in which runs are exported, kept, measured and sent
   shootout.py         techniques that learnt equally much: budget, scores, verdict
   series_table.py     a series as a table: one row a run, as far as it has come
   trials.py           the room of a workspace for many runs at once

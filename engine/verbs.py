@@ -148,7 +148,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def export(workspace: Workspace, arguments: argparse.Namespace) -> object:
-    """Write the tuned model of a run for other programs, and try it with them."""
+    """Write the tuned model of a run for other programs, and try it with them; send it to the hub when asked to."""
+    if arguments.push and not (arguments.yes or sys.stdin.isatty()):
+        raise UsageError("nobody can be asked whether to send this", next_step="Add --yes when you are sure.")
     exported, stopped = None, threading.Event()
     with signals_call(stopped.set):
         for progress in workspace.exports.steps(
@@ -158,6 +160,7 @@ def export(workspace: Workspace, arguments: argparse.Namespace) -> object:
             exported = progress.exported
     if exported is None:
         raise RunError("the export was stopped", where=arguments.run, next_step="Run it again; nothing was left there.")
+    pushed = _push(workspace, arguments, exported.directory) if arguments.push else None
     trip = exported.round_trip
     return {
         "format": exported.format, "setting": exported.setting, "directory": str(exported.directory),
@@ -167,6 +170,28 @@ def export(workspace: Workspace, arguments: argparse.Namespace) -> object:
             "same_prompt_tokens": trip.same_prompt_tokens, "same_stop_tokens": trip.same_stop_tokens, "loaded_by": trip.loaded_by,
             "tolerance": asdict(trip.tolerance),
         },
+        **({"pushed": pushed} if pushed else {}),
+    }  # fmt: skip
+
+
+def _push(workspace: Workspace, arguments: argparse.Namespace, directory: Path) -> dict[str, object]:
+    """Show what a push makes visible, ask, and send it."""
+    kept = next(one for one in workspace.exports.kept() if one.model.directory == directory)
+    plan = workspace.exports.plan_push(kept.id, arguments.push, not arguments.public)
+    lines = (f"  {name}  {size:,} bytes" for name, size in plan.files)
+    seen = "private" if plan.private else "PUBLIC"
+    print(f"To {plan.repository} ({seen}) will be sent:", *lines, *plan.cautions, sep="\n", file=sys.stderr)
+    if not arguments.yes:
+        print("Send it? Type yes: ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() != "yes":
+            return {"repository": plan.repository, "sent": False}
+    sent, stopped = False, threading.Event()
+    with signals_call(stopped.set):
+        for progress in workspace.exports.push_steps(plan, stopped=stopped.is_set):
+            print(f"{progress.share:.0%} {progress.doing}", file=sys.stderr)
+            sent = progress.share >= 1
+    return {
+        "repository": plan.repository, "private": plan.private, "files": [name for name, _ in plan.files], "sent": sent
     }  # fmt: skip
 
 
@@ -192,4 +217,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run")
     parser.add_argument("--format", required=True)
     parser.add_argument("--out", required=True, help="a new or an empty folder")
+    parser.add_argument("--push", metavar="OWNER/NAME", help="send it to the hub, after showing what becomes visible")
+    parser.add_argument("--public", action="store_true", help="let everybody see what is sent; it is private without")
+    parser.add_argument("--yes", action="store_true", help="send it without asking")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")

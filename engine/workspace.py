@@ -85,7 +85,8 @@ from engine.results.battery_reading import (
 )
 from engine.results.benefits import Benefit, Cost, benefits, costs
 from engine.results.export import ExportChoice, ExportedModel, ExportFormat, ExportProgress, ExportSpeed, RoundTrip
-from engine.results.export_jobs import ExportJob, ExportStatus
+from engine.results.export_jobs import ExportJob, ExportStatus, JobKind
+from engine.results.export_records import HubPush, KeptExport, SpeedLine, SpeedTable
 from engine.results.exporting import Exports
 from engine.results.hosted import HostedExport
 from engine.results.inquiry import Found, Inquiry, answers_known
@@ -138,12 +139,12 @@ __all__ = [
     "BatteryView", "Benefit", "Block", "Cancelled", "Chair", "Change", "Check", "Choice", "ColumnFacts", "ComparedTechnique",
     "Contest", "Cost", "DatasetStatistics", "Derivation", "Difference", "DiskUse", "EndQuestion", "Example", "ExportChoice",
     "ExportFormat", "ExportJob", "ExportProgress", "ExportSpeed", "ExportStatus", "Exported", "ExportedModel", "Features",
-    "Finding", "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport", "Inquiry", "Inspection", "LengthEffect",
+    "Finding", "Fit", "Found", "GenerationSettings", "HealthyBand", "HostedExport", "HubPush", "Inquiry", "Inspection", "JobKind", "KeptExport", "LengthEffect",
     "Lesson", "LessonBook", "Listening", "Meaning", "Means", "MeasureProgress", "MeasuredArm", "Method", "Order", "Origin", "Outcome", "PairedTest",
     "PatternCount", "Piece", "PieceKind", "PlanChoices", "PlannedRun", "PlannedSeries", "Poll", "PollResult", "Preview",
     "Problem", "Progress", "PromptSet", "PromptSettings", "Question", "Receipt", "ReceiptProgress", "ReceiptScope", "RoundTrip",
     "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Said", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta",
-    "SeriesProgress", "SeriesRow", "SeriesTable", "Served", "Severity", "Side", "Split", "Stage", "Standing", "Step", "Target",
+    "SeriesProgress", "SeriesRow", "SeriesTable", "Served", "Severity", "Side", "SpeedLine", "SpeedTable", "Split", "Stage", "Standing", "Step", "Target",
     "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict", "VoteChoice", "Workspace", "Xray", "answers_known",
     "benefits", "checked_answers", "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of",
     "method_of", "moving_parts", "order_of", "p_words", "stages_of_plan", "target_of",

@@ -1,7 +1,8 @@
-"""The export of a run on the Compare tab: a format is chosen, written in the background, tried, and shown with what came of it."""
+"""The export of a run on the Compare tab: written in the background, tried, kept in a list, measured, and pushed to the hub."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TypeAlias
 
@@ -9,10 +10,11 @@ import gradio as gr
 
 from engine.errors import UsageError
 from engine.types import Run
-from engine.workspace import ExportChoice, Workspace
+from engine.workspace import ExportChoice, JobKind, Workspace
+from ui import export_hub, serving_panel
 from ui import export_views as views
-from ui import serving_panel
 from ui.export_parts import MOST_PATH, Parts
+from ui.export_speed_view import speeds
 from ui.guard import guarded
 from ui.panel import QUIET, picked
 from ui.session import Session
@@ -25,8 +27,8 @@ def drawn_for(workspace: Workspace, run: Run) -> Updates:
     choices = workspace.exports.choices(run.id)
     chosen = next((choice.row.key for choice in choices if not choice.reason), "")
     return (
-        views.formats(choices, chosen), _setting(choices, chosen), "", gr.update(interactive=bool(chosen)), *looked(workspace)[:1], chosen,
-        looked(workspace)[1], *serving_panel.drawn_for(workspace, run),
+        views.formats(choices, chosen), _setting(choices, chosen), "", gr.update(interactive=bool(chosen)), chosen,
+        *looked(workspace, run.id), *export_hub.closed(), *serving_panel.drawn_for(workspace, run),
     )  # fmt: skip
 
 
@@ -38,12 +40,17 @@ def _setting(choices: tuple[ExportChoice, ...], chosen: str) -> object:
     return gr.update(choices=values, value=values[0], visible=True)
 
 
-def looked(workspace: Workspace) -> Updates:
-    """Return the exports as they stand, and whether to look again."""
-    found = workspace.exports.jobs.jobs()
-    names = {run.id: run.name for run in workspace.runs()}
-    titles = workspace.exports.titles
-    return views.jobs(found, titles, names), gr.Timer(active=any(job.is_active for job in found))
+def looked(workspace: Workspace, run: str) -> Updates:
+    """Return the exports as they stand, whether to look again, and the speeds of the run on view; see `Parts.shown`."""
+    exports, now = workspace.exports, time.time()
+    found, kept = (*exports.pushes.jobs(), *exports.jobs.jobs()), exports.kept()
+    names = {one.id: one.name for one in workspace.runs()}
+    measuring = any(job.is_active and job.kind is JobKind.MEASURE and job.run == run for job in found)
+    own = [one for one in kept if one.run == run]
+    speed = speeds(exports.measured(run), own, exports.reason_against_measuring(run), measuring, now)
+    return (
+        views.jobs(found, kept, exports.titles, names, now), gr.Timer(active=any(job.is_active for job in found)), speed
+    )  # fmt: skip
 
 
 def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown) -> None:
@@ -65,22 +72,44 @@ def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown)
         out = str(folder or "").strip()[:MOST_PATH]
         settings = {row.setting: str(setting)} if row.setting and setting else {}
         workspace.exports.start(run, row.key, Path(out) if out else None, settings)
-        return looked(workspace)
+        return looked(workspace, run)
 
     @guarded
-    def act(event: gr.EventData) -> Updates:
-        verb, _, job = picked(event).partition(":")
-        if verb == "cancel":
-            workspace.exports.jobs.cancel(job)
-        return looked(workspace)
+    def act(event: gr.EventData, run: str) -> Updates:
+        hub = acted(workspace, picked(event), run)
+        return *looked(workspace, run), *hub
 
     @guarded
-    def look() -> Updates:
-        return looked(workspace)
+    def look(run: str) -> Updates:
+        return looked(workspace, run)
 
-    shown = [parts.jobs, parts.clock]
+    shown, hub = parts.shown, parts.hub
     parts.formats.pick(choose, run, [parts.formats, parts.setting, parts.start, parts.chosen], **QUIET)
     parts.start.click(start, [run, parts.chosen, parts.setting, parts.folder], shown, **QUIET)
-    parts.jobs.pick(act, None, shown, **QUIET)
-    parts.clock.tick(look, None, shown, **QUIET)
+    for buttons in (parts.jobs, parts.speed):
+        buttons.pick(act, run, [*shown, *hub.drawn], **QUIET)
+    parts.clock.tick(look, run, shown, **QUIET)
+    export_hub.wire(workspace, hub, run, lambda run: looked(workspace, run), shown)
     serving_panel.wire(workspace, session, parts.serving, run)
+
+
+def acted(workspace: Workspace, key: str, run: str) -> Updates:
+    """Do what a button of the list says, and return what is drawn of a push; see `export_hub.Parts.drawn`.
+
+    Raises:
+        UsageError: When it means nothing that is there.
+    """
+    exports, (verb, _, id) = workspace.exports, key.partition(":")
+    if verb == "push":
+        return export_hub.opened(workspace, id)
+    if verb == "cancel":
+        jobs = exports.pushes if id in {job.id for job in exports.pushes.jobs()} else exports.jobs
+        jobs.cancel(id)
+    elif verb == "delete":
+        exports.delete(id)
+        return export_hub.closed()
+    elif verb == "measure":
+        exports.measure(run)
+    else:
+        raise UsageError("there is no such button")
+    return (gr.skip(),) * len(export_hub.closed())

@@ -1,4 +1,4 @@
-"""The components of the view of exports: the formats, the one setting of the chosen one, where it goes, and the exports under way."""
+"""The components of the view of exports: the formats, the chosen one's setting, where it goes, the exports, their speed, the hub."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from ui import serving_panel
+from ui import export_hub, serving_panel
 from ui.panel import panel
 
 MOST_PATH = 1_000
@@ -26,6 +26,8 @@ class Parts:
     jobs: gr.HTML
     chosen: gr.State
     clock: gr.Timer
+    hub: export_hub.Parts
+    speed: gr.HTML
     serving: serving_panel.Parts
 
     @property
@@ -36,11 +38,16 @@ class Parts:
             self.setting,
             self.folder,
             self.start,
-            self.jobs,
             self.chosen,
-            self.clock,
+            *self.shown,
+            *self.hub.drawn,
             *self.serving.drawn,
         ]
+
+    @property
+    def shown(self) -> list[object]:
+        """The exports as they stand, in the order of `looked`."""
+        return [self.jobs, self.clock, self.speed]
 
 
 def layout() -> Parts:
@@ -56,6 +63,7 @@ def layout() -> Parts:
         )  # fmt: skip
         start = gr.Button("Export", variant="primary", elem_id="start-export", scale=0, min_width=120)
     jobs = panel(elem_id="export-jobs")
-    return Parts(
-        formats, setting, folder, start, jobs, gr.State(""), gr.Timer(SECONDS_BETWEEN_LOOKS, active=False), serving_panel.layout()
-    )  # fmt: skip
+    clock = gr.Timer(SECONDS_BETWEEN_LOOKS, active=False)
+    hub = export_hub.layout()
+    speed = panel(elem_id="export-speed")
+    return Parts(formats, setting, folder, start, jobs, gr.State(""), clock, hub, speed, serving_panel.layout())

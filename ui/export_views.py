@@ -1,20 +1,24 @@
-"""What the view of exports draws: formats with what each is for or why it cannot be, exports under way, and what came of them. Pure."""
+"""What the view of exports draws: formats with what each is for or why it cannot be, what is under way, and what came of it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.workspace import ExportChoice, ExportedModel, ExportJob, ExportStatus, RoundTrip
+from engine.workspace import ExportChoice, ExportedModel, ExportJob, ExportStatus, JobKind, KeptExport, RoundTrip
 from ui import words
 from ui.markup import card, empty, pill, term, text
 
+WORKING: Mapping[JobKind, str] = {
+    JobKind.EXPORT: "exporting", JobKind.MEASURE: "measuring", JobKind.PUSH: "sending"
+}  # fmt: skip
 STATUS_IN_WORDS: Mapping[ExportStatus, tuple[str, str]] = {
     ExportStatus.WAITING: ("waits its turn", "note"),
-    ExportStatus.RUNNING: ("exporting", "note"),
     ExportStatus.DONE: ("done", "good"),
     ExportStatus.FAILED: ("failed", "error"),
     ExportStatus.CANCELLED: ("cancelled", "note"),
 }
+MOST_ENDED, MOST_KEPT = 5, 50
+PUSH_CANCELLED = "None of its files is to be seen there. An empty repository may have been made; a later push of the same name uses it."
 
 USES: Mapping[str, str] = {
     "adapter": "from peft import AutoPeftModelForCausalLM\nmodel = AutoPeftModelForCausalLM.from_pretrained({folder!r})",
@@ -49,37 +53,81 @@ def _format(choice: ExportChoice, chosen: str) -> str:
     )
 
 
-def jobs(found: Sequence[ExportJob], titles: Mapping[str, str], names: Mapping[str, str]) -> str:
-    """Return the exports of this window's program, the newest first.
+def jobs(
+    found: Sequence[ExportJob], kept: Sequence[KeptExport], titles: Mapping[str, str], names: Mapping[str, str], now: float
+) -> str:  # fmt: skip
+    """Return what is under way or failed, and the exports that are kept, the newest first.
 
     Args:
-        found: The exports.
+        found: The jobs of this window's program.
+        kept: The exports that were finished, also before a restart.
         titles: Of formats, by key.
         names: Of runs, by id.
+        now: Seconds since the epoch.
     """
-    if not found:
+    active = [job for job in found if job.is_active]
+    ended = [job for job in found if job.status in (ExportStatus.FAILED, ExportStatus.CANCELLED)][:MOST_ENDED]
+    if not active and not ended and not kept:
         return empty(
             "Nothing exported yet",
             "Choose a format and press Export. It is written to a folder, loaded again by plain transformers, and compared with what the run "
             "answers, here and now. Exports go on when you leave this page.",
         )
-    return card("".join(_job(job, titles, names) for job in found), title="Exports", classes="exports")
+    more = f'<p class="muted">and {len(kept) - MOST_KEPT} older ones</p>' if len(kept) > MOST_KEPT else ""
+    body = [_job(job, titles, names) for job in (*active, *ended)]
+    body += [_kept(one, titles, names, now) for one in kept[:MOST_KEPT]]
+    return card("".join(body) + more, title="Exports", classes="exports")
+
+
+def title_of(format: str, setting: str, titles: Mapping[str, str]) -> str:
+    """Return how a format with its setting is called."""
+    return " ".join(filter(None, (titles.get(format, format), setting)))
 
 
 def _job(job: ExportJob, titles: Mapping[str, str], names: Mapping[str, str]) -> str:
-    word, tone = _verdict(job.exported.round_trip) if job.exported else STATUS_IN_WORDS[job.status]
-    title = " ".join(filter(None, (titles.get(job.format, job.format), job.setting)))
-    head = f'<header>{pill(word, tone)}<strong>{text(title)}</strong><span class="muted">of {text(names.get(job.run, job.run))}</span>{_act(job)}</header>'
+    running = job.status is ExportStatus.RUNNING
+    word, tone = (WORKING[job.kind], "note") if running else STATUS_IN_WORDS[job.status]
+    title = title_of(job.format, job.setting, titles) or "Speed of the exports"
+    target = f" to {job.target}" if job.target else ""
+    name = names.get(job.run, job.run)
+    head = f'<header>{pill(word, tone)}<strong>{text(title)}</strong><span class="muted">of {text(name + target)}</span>{_act(job)}</header>'
     if job.is_active:
-        share = round(100 * job.share)
+        share, left = round(100 * job.share), job.seconds_left
+        says = job.doing + (f", {words.roughly_text(left)} left" if left is not None and job.seconds > 2 else "")
         bar = (
             f'<div class="progress" role="progressbar" aria-label="{text(title)}" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share}">'
-            f'<span style="width:{share}%"></span></div><p class="muted">{text(job.doing)}</p>'
+            f'<span style="width:{share}%"></span></div><p class="muted">{text(says)}</p>'
         )
         return f'<article class="export">{head}{bar}</article>'
     if job.error is not None:
         return f'<article class="export">{head}<p role="alert">{text(job.error.sentence)}</p></article>'
-    return f'<article class="export">{head}{exported(job.exported) if job.exported else ""}</article>'
+    says = f'<p class="muted">{PUSH_CANCELLED}</p>' if job.kind is JobKind.PUSH else ""
+    return f'<article class="export">{head}{says}</article>'
+
+
+def _kept(one: KeptExport, titles: Mapping[str, str], names: Mapping[str, str], now: float) -> str:
+    model, title = one.model, title_of(one.model.format, one.model.setting, titles)
+    name = names.get(one.run, one.run_name)
+    word, tone = ("not as it was written", "error") if one.change else _verdict(model.round_trip)
+    called = text(f"{title} of {name}")
+    question = f"Forget {title} of {name}? " + (
+        "Files that it wrote and that are still there are deleted." if one.change else f"Its folder is deleted, {words.bytes_text(model.bytes)}."
+    )  # fmt: skip
+    off = ' aria-disabled="true"' if one.change or one.run not in names else ""
+    buttons = (
+        f'<span class="export-acts"><button type="button" class="button small" data-pick="push:{text(one.id)}" aria-label="Push {called}"{off}>'
+        f'Push to the hub …</button><button type="button" class="button small" data-pick="delete:{text(one.id)}" '
+        f'data-confirm="{text(question)}" aria-label="Delete {called}">Delete</button></span>'
+    )
+    sent = f'<span class="muted">sent to {text(one.pushed)}</span>' if one.pushed else ""
+    head = (
+        f'<header>{pill(word, tone)}<strong>{text(title)}</strong><span class="muted">of {text(name)}, {text(words.when_text(one.made, now))}</span>'
+        f"{sent}{buttons}</header>"
+    )
+    if one.change:
+        says = f"{one.change[:1].upper()}{one.change[1:]}. What was found when it was tried does not hold any more, so it is neither measured nor sent."
+        return f'<article class="export">{head}<p role="alert">{text(says)}</p><p><code class="path">{text(model.directory)}</code></p></article>'
+    return f'<article class="export">{head}{exported(model)}</article>'
 
 
 def _verdict(trip: RoundTrip) -> tuple[str, str]:
@@ -94,7 +142,7 @@ def _verdict(trip: RoundTrip) -> tuple[str, str]:
 def _act(job: ExportJob) -> str:
     if not job.is_active:
         return ""
-    return f'<button type="button" class="button small" data-pick="cancel:{text(job.id)}">Cancel</button>'
+    return f'<span class="export-acts"><button type="button" class="button small" data-pick="cancel:{text(job.id)}">Cancel</button></span>'
 
 
 def exported(model: ExportedModel) -> str:

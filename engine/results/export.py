@@ -55,6 +55,8 @@ class ExportSpeed:
         score: On held-out rows, from 0 to 1; None where none has an answer of its own.
         metric: The key of how it was scored.
         rows: How many were asked.
+        low: Lower end of the 95 % interval of the score; None without one.
+        high: Its upper end.
     """
 
     format: str
@@ -66,6 +68,8 @@ class ExportSpeed:
     score: float | None
     metric: str
     rows: int
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -17,11 +18,14 @@ from engine.data.chat_format import prompt_messages, reference
 from engine.errors import UsageError
 from engine.guide.rewards import RewardSettings
 from engine.models.decoding import Message, decode
-from engine.models.loading import end_token_ids
+from engine.models.loading import end_token_ids, load_tokenizer
+from engine.models.tuned import Recipe
 from engine.results.answer_metrics import Wanted, checked_metric, metric_for
 from engine.results.export import ExportedModel, ExportSpeed
+from engine.results.export_folder import files_of
 from engine.results.export_making import probes_of, reference_recipe
-from engine.results.export_writers import WRITERS, Foreign
+from engine.results.export_writers import WRITERS, Foreign, merged_model
+from engine.results.intervals import mean_interval
 from engine.results.round_trip import Probes, few_threads, foreign_prompts, greedy_answer
 from engine.training.run_rows import split_rows
 from engine.types import Run
@@ -52,21 +56,66 @@ def speeds_of(
         UsageError: When the model gives labels or a reward.
         RunError: When there is nothing to ask.
     """
+    recipe, asked = _recipe(run), _asked(run, rows, stopped)
+    for one in exported:
+        foreign = WRITERS[one.format].load(one.directory, recipe)
+        measured = _measured(one.format, one.setting, one.bytes, foreign, asked)
+        del foreign
+        gc.collect()
+        if stopped():
+            return
+        yield measured
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A model that exports are set beside."""
+
+    title: str
+    speed: ExportSpeed
+
+
+def references_of(
+    run: Run, checkpoint: Path, rows: int, merges: bool, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Reference]:
+    """Measure what the exports of a run are set beside: the base as it was published, and the run's own model in float32.
+
+    Args:
+        run: The run.
+        checkpoint: The weights that speak for it.
+        rows: How many rows are asked at most.
+        merges: Whether its tuning can become part of the model's own weights, and is measured so.
+        stopped: Asked at every token.
+
+    Raises:
+        UsageError: When the model gives labels or a reward.
+        RunError: When there is nothing to ask.
+    """
+    recipe, asked = _recipe(run), _asked(run, rows, stopped)
+    folder = cast("Path", recipe.model.path)
+    for title in ("Base model", "Merged, float32" if merges else "Tuned, float32"):
+        if title == "Base model":
+            foreign, size = WRITERS["merged"].load(folder, recipe), files_of(folder)[1]
+        else:
+            model = recipe.tuned(checkpoint)
+            model, size = merged_model(model) if merges else model, 0
+            foreign = Foreign(model.eval(), load_tokenizer(recipe.model), "Luthier")
+        measured = _measured("", "float32" if size == 0 else "", size, foreign, asked)
+        del foreign
+        gc.collect()
+        if stopped():
+            return
+        yield Reference(title, measured)
+
+
+def _recipe(run: Run) -> Recipe:
     recipe = reference_recipe(run)
     if recipe.outputs:
         raise UsageError(
             "a model that gives labels or a reward writes no tokens",
             next_step="Its exports are as fast as one another.",
         )
-    asked = _asked(run, rows, stopped)
-    for one in exported:
-        foreign = WRITERS[one.format].load(one.directory, recipe)
-        measured = _measured(one, foreign, asked)
-        del foreign
-        gc.collect()
-        if stopped():
-            return
-        yield measured
+    return recipe
 
 
 def _asked(run: Run, rows: int, stopped: Callable[[], bool]) -> _Asked:
@@ -87,7 +136,7 @@ def _asked(run: Run, rows: int, stopped: Callable[[], bool]) -> _Asked:
     return _Asked(probes, tuple(wanted), key, score if scorable else None)
 
 
-def _measured(one: ExportedModel, foreign: Foreign, asked: _Asked) -> ExportSpeed:
+def _measured(format: str, setting: str, size: int, foreign: Foreign, asked: _Asked) -> ExportSpeed:
     model, tokenizer = foreign.model.eval(), foreign.tokenizer
     ends = end_token_ids(cast("PreTrainedModel", model), tokenizer)
     first, spent, tokens, said = [], 0.0, 0, []
@@ -109,7 +158,8 @@ def _measured(one: ExportedModel, foreign: Foreign, asked: _Asked) -> ExportSpee
         else []
     )
     weights = sum(part.numel() * part.element_size() for part in chain(model.parameters(), model.buffers()))
+    low, high = mean_interval(scores) if scores else (None, None)
     return ExportSpeed(
-        one.format, one.setting, one.bytes, weights, statistics.median(first), tokens / max(spent, 1e-9),
-        statistics.mean(scores) if scores else None, asked.metric, len(prompts),
+        format, setting, size, weights, statistics.median(first), tokens / max(spent, 1e-9),
+        statistics.mean(scores) if scores else None, asked.metric, len(prompts), low, high,
     )  # fmt: skip

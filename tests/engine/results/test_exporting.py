@@ -83,7 +83,7 @@ def test_four_bits_leave_layers_whole_that_would_be_spoilt(
     made = exported(workspace, shop, "bnb_4bit", tmp_path / "out")
     assert made.bytes < 0.7 * 4 * shop.plan.model.parameters and made.round_trip.same_stop_tokens
     skipped = json.loads((tmp_path / "out" / "config.json").read_text())["quantization_config"]["llm_int8_skip_modules"]
-    assert skipped == ["lm_head", *(f"model.layers.{layer}.mlp.down_proj" for layer in range(4))]
+    assert skipped == ["lm_head", "score", "down_proj"]
 
 
 def test_rounding_to_bfloat16_halves_the_file_and_moves_the_logits(
@@ -218,3 +218,42 @@ def test_exports_are_measured_side_by_side_on_the_same_rows(workspace: Workspace
     assert whole.weight_bytes > 1.9 * half.weight_bytes and whole.disk_bytes > half.disk_bytes
     assert whole.metric == "exact_match" and whole.score is not None and 0 <= whole.score <= 1
     assert 0 < whole.first_token_seconds < 5 and whole.tokens_per_second > 1
+
+
+def test_an_export_stays_in_the_list_when_the_workspace_is_opened_again(
+    workspace: Workspace, shop: Run, tmp_path: Path
+) -> None:
+    made = exported(workspace, shop, "adapter", tmp_path / "out")
+    again = Workspace.open(workspace.directory)
+    try:
+        kept = next(one for one in again.exports.kept() if one.model.directory == made.directory)
+        assert (kept.model, kept.run, kept.change) == (made, shop.id, "")
+    finally:
+        again.close()
+
+
+def test_exports_are_measured_in_the_background_beside_the_base_and_kept(
+    workspace: Workspace, shop: Run, tmp_path: Path
+) -> None:
+    made = exported(workspace, shop, "merged", tmp_path / "out", dtype="bfloat16")
+    for one in workspace.exports.kept():
+        if one.run == shop.id and one.model != made:
+            workspace.exports.delete(one.id)
+    assert ended(workspace, workspace.exports.measure(shop.id, rows=3).id).status is ExportStatus.DONE
+    table = workspace.exports.measured(shop.id)
+    assert table and [line.title for line in table.lines] == ["Base model", "Merged, float32", "Merged model bfloat16"]
+    base, whole, half = (line.speed for line in table.lines)
+    assert base.disk_bytes > 0 and whole.disk_bytes == 0 and half.disk_bytes == made.bytes
+    assert whole.low is not None and whole.score is not None and whole.low <= whole.score <= whole.high
+    assert table.held_out and "cores" in table.machine
+
+
+def test_a_measuring_that_is_cancelled_keeps_what_was_measured_before(workspace: Workspace, shop: Run) -> None:
+    before = workspace.exports.measured(shop.id)
+    with workspace._accelerator.hold("training another"):
+        job = workspace.exports.measure(shop.id, rows=3)
+        while workspace.exports.jobs.job(job.id).doing != "Waiting for the accelerator":
+            time.sleep(0.05)
+        workspace.exports.jobs.cancel(job.id)
+        assert ended(workspace, job.id).status is ExportStatus.CANCELLED
+    assert workspace.exports.measured(shop.id) == before

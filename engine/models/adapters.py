@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import SettingError
 from engine.guide.methods import METHODS
-from engine.models.weights import tensor_shapes
+from engine.models.weights import layer_matrices
 from engine.types import Objective, PretrainedModel, TuningMethod, Value
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ ATTENTION_LAYERS: Mapping[str, tuple[str, ...]] = {
 }
 """The families whose attention layers have other names than Llama's."""
 LLAMA_ATTENTION_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj")
-
-EMBEDDINGS = ("embed", "wte", "wpe", "lm_head", "shared", "output_projection")
-"""Parts of the names of matrices that are no layer between the embedding and the head."""
 
 HEADED = frozenset({Objective.CLASSIFICATION, Objective.REWARD})
 """Objectives whose model has a head for labels or a reward; PEFT trains and saves that head beside the adapter."""
@@ -396,9 +393,4 @@ def linear_layers(model: PretrainedModel) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the matrices between embedding and head, by name, from the headers of the weights."""
     assert model.path is not None
     vocabulary = (model.vocabulary, model.hidden_size)
-    return {
-        name.removesuffix(".weight"): shape
-        for name, shape in tensor_shapes(model.path).items()
-        if name.endswith(".weight") and len(shape) == 2 and shape != vocabulary
-        if not any(word in name for word in EMBEDDINGS)
-    }
+    return {name: shape for name, shape in layer_matrices(model.path).items() if shape != vocabulary}

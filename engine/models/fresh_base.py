@@ -13,9 +13,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from engine.errors import ModelError
 from engine.models.decoding import Speaker, encode_prompt, generation_config
+from engine.models.four_bits import skipped_modules
 from engine.models.generation_settings import GenerationSettings
 from engine.models.loading import DTYPES, LOAD_LOCK, without_repacking
 from engine.models.tuned import Recipe
+from engine.models.weights import layer_matrices
 
 
 def fresh_answers(
@@ -37,6 +39,7 @@ def fresh_answers(
         "quantization_config": BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type=recipe.quantisation.type,
             bnb_4bit_use_double_quant=recipe.quantisation.double, bnb_4bit_compute_dtype=DTYPES[recipe.dtype],
+            llm_int8_skip_modules=skipped_modules(layer_matrices(recipe.model.path)),
         ),
         "device_map": {"": recipe.device},
     }  # fmt: skip

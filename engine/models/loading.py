@@ -33,7 +33,9 @@ from engine.errors import ModelError
 from engine.models.bottleneck import register_bottleneck
 from engine.models.catalog import STARTER
 from engine.models.folder import read_config
+from engine.models.four_bits import skipped_modules
 from engine.models.tokenizer_trial import try_tokenizer
+from engine.models.weights import layer_matrices
 from engine.types import PretrainedModel
 
 LOAD_LOCK = threading.RLock()
@@ -299,7 +301,7 @@ def _from_pretrained(
     packed: dict[str, Any] = {} if quantisation is None else {
         "quantization_config": BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type=quantisation.type, bnb_4bit_use_double_quant=quantisation.double,
-            bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_compute_dtype=dtype, llm_int8_skip_modules=skipped_modules(layer_matrices(path)),
         ),
         "device_map": {"": device},
     }  # fmt: skip

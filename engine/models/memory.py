@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from engine.guide.methods import METHODS
 from engine.guide.objectives import OBJECTIVES
 from engine.guide.techniques import method_of
+from engine.models.four_bits import BLOCK_WEIGHTS
 from engine.models.kept import KEPT, Kept
 from engine.types import Objective, PretrainedModel, Technique, TuningMethod, Value
 
@@ -26,8 +27,8 @@ OPTIMIZER_BYTES = {"adamw_torch": 8, "adamw_torch_fused": 8, "adamw_bnb_8bit": 2
 """State per trained number: two averages, in float32 or in 8 bits.
 Source: Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2; Dettmers et al. 2021, arXiv:2110.02861, section 2."""
 
-BLOCK_WEIGHTS, BLOCKS_OF_CONSTANTS = 64, 256
-"""4-bit weights have one float32 constant a block; double quantisation makes these 8 bits, with one float32 for 256 of them.
+BLOCKS_OF_CONSTANTS = 256
+"""4-bit weights have one float32 constant a block; double quantisation makes these 8 bits, with one float32 for so many of them.
 Source: Dettmers et al. 2023, arXiv:2305.14314, section 3."""
 
 TILE_TOKENS, TILE_WORDS = 4096, 32_768
@@ -61,6 +62,7 @@ class _Shape:
     rows: int
     dtype: str
     device: str
+    whole: int = 0
 
     @property
     def tokens(self) -> int:
@@ -100,6 +102,7 @@ def estimate_memory(
     tokens_per_row: int,
     dtype: str,
     device: str = "cpu",
+    whole: int = 0,
 ) -> dict[str, int]:
     """Estimate the peak memory of a run by parts, in bytes.
 
@@ -114,6 +117,7 @@ def estimate_memory(
         tokens_per_row: Length of a long row, as batches are padded to their longest.
         dtype: Of the base's weights.
         device: "cpu", "cuda" or "mps".
+        whole: Weights of layers that 4 bits leave whole (engine/models/four_bits.py).
 
     Returns:
         "weights", "quantisation", "adapter", "gradients", "optimizer", "activations", "logits", "reference", "generation",
@@ -122,7 +126,7 @@ def estimate_memory(
     Source: weights, gradients and optimizer: Rajbhandari et al. 2019, arXiv:1910.02054, section 3.1, counted over what is
     trained; 4-bit weights: Dettmers et al. 2023, arXiv:2305.14314, section 3; activations: engine/models/kept.py.
     """
-    shape = _shape(model, technique, hyperparameters, trained, tokens_per_row, dtype, device)
+    shape = _shape(model, technique, hyperparameters, trained, tokens_per_row, dtype, device, whole)
     adapter = 0 if shape.method is TuningMethod.FULL else trained * FLOAT_BYTES
     parts = {
         "weights": _weight_bytes(shape),
@@ -151,7 +155,7 @@ _LATER_PARTS = ("logits", "reference", "generation", "reward_model")
 
 def _shape(
     model: PretrainedModel, technique: Technique, values: Mapping[str, Value], trained: int, tokens_per_row: int,
-    dtype: str, device: str,
+    dtype: str, device: str, whole: int,
 ) -> _Shape:  # fmt: skip
     method, objective = method_of(technique, values), technique.objective
     length = _row_length(values, tokens_per_row)
@@ -160,7 +164,7 @@ def _shape(
     if METHODS[method].virtual_tokens:
         length += _integer(values, "num_virtual_tokens")
     rows = _integer(values, "per_device_train_batch_size") * (2 if objective in PAIRED else 1)
-    return _Shape(model, method, objective, values, trained, length, rows, dtype, device)
+    return _Shape(model, method, objective, values, trained, length, rows, dtype, device, whole)
 
 
 def _row_length(values: Mapping[str, Value], tokens_per_row: int) -> int:
@@ -176,8 +180,8 @@ def _weight_bytes(shape: _Shape) -> int:
 
 
 def _packed_weights(shape: _Shape) -> int:
-    """Weights of linear layers; embedding and head stay as they are."""
-    return max(0, shape.model.parameters - shape.head)
+    """Weights of linear layers in 4 bits; embedding, head and layers that are left whole stay as they are."""
+    return max(0, shape.model.parameters - shape.head - shape.whole)
 
 
 def _constant_bytes(shape: _Shape) -> int:

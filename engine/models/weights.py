@@ -19,6 +19,9 @@ INDEX_NAME = "model.safetensors.index.json"
 HEADER_LIMIT_BYTES = 16 * 2**20
 """The largest models have headers of some 100 kB a file; the format itself allows 100 MB."""
 
+NO_LAYERS = ("embed", "wte", "wpe", "lm_head", "shared", "output_projection")
+"""Parts of the names of matrices that are no layer between the embedding and the head."""
+
 
 def weight_files(folder: Path) -> list[Path]:
     """List the safetensors files that hold a folder's weights, whole or in shards.
@@ -50,6 +53,19 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 def count_parameters(shapes: Mapping[str, tuple[int, ...]]) -> int:
     """Count the numbers in all tensors; tied weights stand in the file once."""
     return sum(prod(shape) for shape in shapes.values())
+
+
+def layer_matrices(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the matrices between embedding and head, by the names of their layers.
+
+    Raises:
+        ModelError: As `tensor_shapes`.
+    """
+    return {
+        name.removesuffix(".weight"): shape
+        for name, shape in tensor_shapes(folder).items()
+        if name.endswith(".weight") and len(shape) == 2 and not any(word in name for word in NO_LAYERS)
+    }
 
 
 def _shards(folder: Path, index: Path) -> list[Path]:

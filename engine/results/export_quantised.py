@@ -15,9 +15,9 @@ import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel, TorchAoConfig
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
+from engine.models.four_bits import HEADS, skipped_modules
 from engine.models.loading import LOAD_LOCK
 
-HEAD, BLOCK = "lm_head", 64
 WHOLE = "tmp.whole"
 """Folder for the model before it is rounded, which is gone afterwards."""
 
@@ -29,20 +29,16 @@ def _eight_bits(model: PreTrainedModel) -> QuantizationConfigMixin:
 def _four_bits(model: PreTrainedModel) -> QuantizationConfigMixin:
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.float32,
-        llm_int8_skip_modules=left_whole(model),
+        llm_int8_skip_modules=skipped_modules(_matrices(model)),
     )  # fmt: skip
 
 
-def left_whole(model: PreTrainedModel) -> list[str] | None:
-    """Name the layers that are not rounded to 4 bits; None leaves that to transformers.
-
-    Measured with bitsandbytes 0.50 on a processor: a matrix whose width is no multiple of its block comes back 25 % off, others 9 %.
-    """
-    odd = [
-        name for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and module.in_features % BLOCK and name != HEAD
-    ]  # fmt: skip
-    return [HEAD, *odd] if odd else None
+def _matrices(model: PreTrainedModel) -> dict[str, tuple[int, ...]]:
+    return {
+        name: (module.out_features, module.in_features)
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and name not in HEADS
+    }
 
 
 def _torchao_eight_bits(model: PreTrainedModel) -> QuantizationConfigMixin:

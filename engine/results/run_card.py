@@ -9,12 +9,14 @@ from pathlib import Path
 
 from engine.guide.hyperparameters import HYPERPARAMETERS
 from engine.guide.techniques import technique_of
+from engine.models.four_bits import BLOCK_WEIGHTS
 from engine.types import Run
 
 
 def run_card(
-    run: Run, summary: Mapping[str, object], environments: Sequence[Mapping[str, object]], receipt: str = ""
-) -> str:
+    run: Run, summary: Mapping[str, object], environments: Sequence[Mapping[str, object]], receipt: str = "",
+    whole: Sequence[str] = (),
+) -> str:  # fmt: skip
     """Return the card.
 
     Args:
@@ -22,6 +24,7 @@ def run_card(
         summary: Its figures (`engine.training.metrics.summary`).
         environments: What it was trained with, one after the other where it went on elsewhere.
         receipt: What its receipt says in one sentence; empty without one.
+        whole: Layers that a model in 4 bits keeps whole.
     """
     plan = run.plan
     technique = technique_of(plan.technique)
@@ -38,6 +41,7 @@ def run_card(
         *(["", run.notes] if run.notes else []), "",
         "## Model and rows", "",
         f"- Base model: {_cell(plan.model.title)} (`{plan.model.id}`, {plan.model.parameters:,} parameters, licence: {plan.model.licence})",
+        *([f"- In 4 bits, but for {', '.join(whole)}: their rows do not fall into blocks of {BLOCK_WEIGHTS}"] if whole else []),
         f"- Rows: {_cell(plan.dataset.name)}, {plan.dataset.rows:,} rows of {plan.dataset.dataset_type.value}, SHA-256 `{plan.dataset.fingerprint}`",
         f"- {held_out}", f"- Plan: SHA-256 `{plan.hash}`", "",
         "## Result", "", *([_cell(receipt), ""] if receipt else []), *_figures(summary), "",

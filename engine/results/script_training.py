@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from engine.guide.rewards import REWARD_FUNCTIONS
 from engine.models.adapters import peft_config
+from engine.models.four_bits import skipped_modules
 from engine.models.tuned import Recipe
+from engine.models.weights import layer_matrices
 from engine.results.script_arguments import arguments_code, config_code, is_told_by_its_result, patience
 from engine.results.script_code import Code, call
 from engine.results.script_rows import question_tokens
@@ -121,6 +123,8 @@ def base_code(recipe: Recipe, path: str, name: str, labels: str = "") -> str:
             "load_in_4bit": True, "bnb_4bit_quant_type": recipe.quantisation.type,
             "bnb_4bit_use_double_quant": recipe.quantisation.double, "bnb_4bit_compute_dtype": Code(f"torch.{recipe.dtype}"),
         }  # fmt: skip
+        if recipe.model.path and (skipped := skipped_modules(layer_matrices(recipe.model.path))):
+            kept["llm_int8_skip_modules"] = skipped
         arguments["quantization_config"] = Code(_inner(call("BitsAndBytesConfig", kept)))
         arguments["device_map"] = {"": recipe.device}
     if not recipe.outputs:

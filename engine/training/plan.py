@@ -15,12 +15,14 @@ from engine.errors import PlanError, SettingError, TuningError, UsageError
 from engine.guide.compatibility import Combination, broken_rules, reason_against
 from engine.guide.defaults import resolved_hyperparameters
 from engine.guide.hyperparameters import HYPERPARAMETERS
+from engine.guide.methods import METHODS
 from engine.guide.objectives import OBJECTIVES
 from engine.guide.setting_values import checked_value
 from engine.guide.techniques import method_of, setting_keys, technique_of
 from engine.models.adapters import HEADED, peft_config, trainable_parameters
 from engine.models.duration import Work, estimate_seconds
 from engine.models.fit import Change, cheapest_change, ways_out
+from engine.models.four_bits import whole_parameters
 from engine.models.hardware import Hardware
 from engine.models.memory import estimate_memory
 from engine.training.stages import Stage, stages_of
@@ -380,6 +382,7 @@ def _estimate(request: PlanRequest, values: Mapping[str, Value], stages: Sequenc
         tokens_per_row=max(1, request.longest_tokens),
         dtype=dtype,
         device=request.hardware.device,
+        whole=whole_parameters(request.model.path) if METHODS[method].quantised and request.model.path else 0,
     )
     work = [Work(stage.objective, stage.steps, stage.batch_rows) for stage in stages]
     seconds = estimate_seconds(

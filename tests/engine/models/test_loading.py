@@ -137,7 +137,7 @@ def test_the_starter_model_loads(request):
 def test_4_bit_weights_are_a_fraction_of_the_size_and_still_answer(tiny):
     whole = load_base(tiny, device="cpu", dtype="float32")
     packed = load_base(tiny, device="cpu", dtype="float32", quantisation=Quantisation())
-    layer, packed_layer = (model.model.layers[0].mlp.up_proj.weight for model in (whole, packed))
+    layer, packed_layer = (model.model.layers[0].mlp.down_proj.weight for model in (whole, packed))
     assert packed_layer.untyped_storage().nbytes() * 8 == layer.untyped_storage().nbytes()
     assert packed.get_memory_footprint() < whole.get_memory_footprint()
     assert bool(torch.isfinite(logits(packed)).all()) and not torch.equal(logits(packed), logits(whole))
@@ -155,7 +155,7 @@ def test_4_bit_weights_are_the_same_each_time_and_differ_by_kind_of_number(tiny)
 @pytest.mark.parametrize("double", [True, False])
 def test_the_constants_of_4_bit_weights_are_rounded_only_when_that_is_asked_for(tiny, double):
     packed = load_base(tiny, device="cpu", dtype="float32", quantisation=Quantisation("nf4", double))
-    assert packed.model.layers[0].mlp.up_proj.weight.quant_state.nested is double
+    assert packed.model.layers[0].mlp.down_proj.weight.quant_state.nested is double
 
 
 def test_a_head_has_the_outputs_it_is_asked_for_and_starts_the_same_each_time(tiny):

@@ -199,3 +199,15 @@ def test_every_known_model_has_an_estimate_before_it_is_here(model):
         for key, trained in (("full", model.parameters), ("lora", TRAINED), ("qlora", TRAINED))
     )
     assert full > adapter > packed
+
+
+def test_layers_that_4_bits_leave_whole_take_their_full_width():
+    def weights(whole):
+        parts = estimate_memory(
+            SIZES["1M"], TECHNIQUES["qlora"], {**DEFAULTS, "per_device_train_batch_size": 8}, trained=TRAINED, tokens_per_row=512,
+            dtype="float32", whole=whole,
+        )  # fmt: skip
+        return parts["weights"] + parts["quantisation"]
+
+    whole = 4 * 128 * 352
+    assert weights(whole) - weights(0) == pytest.approx(whole * (4 - 0.5 - 1 / 64), rel=0.01)

@@ -34,6 +34,11 @@ def test_a_card_begins_its_result_with_the_sentence_of_the_receipt(plan: Trainin
     assert "## Result\n\n- nothing" in run_card(run, {}, [])
 
 
+def test_a_card_says_which_layers_were_not_rounded(plan: TrainingPlan, tmp_path: Path) -> None:
+    assert "- In 4 bits, but for down_proj: " in run_card(run_with(plan, tmp_path), {}, [], whole=["down_proj"])
+    assert "4 bits" not in run_card(run_with(plan, tmp_path), {}, [])
+
+
 def test_what_people_wrote_breaks_no_line_and_no_table(plan: TrainingPlan, tmp_path: Path) -> None:
     hostile = replace(plan, hyperparameters={**plan.hyperparameters, "watched_texts": "a | b\n## c"})
     card = run_card(run_with(hostile, tmp_path), {}, [])

@@ -57,8 +57,9 @@
       sent = '';
       for (const control of element.querySelectorAll('input[name]')) if (typed.has(control.name)) control.value = typed.get(control.name);
       // Whoever votes by keys, or is read to, stands at the new pair, or at what came of the vote.
-      const shown = element.querySelector('[data-ballot], .vote-result');
-      if (shown && /^(begin|new|vote|cast|undo|result|end)/.test(begun)) {
+      const list = () => element.querySelector('.vote-polls') || element.querySelector('.card');
+      const shown = begun.startsWith('delete') ? list() : element.querySelector('[data-ballot], .vote-result');
+      if (shown && /^(begin|new|vote|cast|undo|result|end|delete)/.test(begun)) {
         shown.tabIndex = -1;
         shown.focus({preventScroll: true});
       } else if (focused && [document.body, null].includes(document.activeElement)) document.getElementById(focused)?.focus();

@@ -11,7 +11,7 @@ import gradio as gr
 from engine.workspace import HubPush, KeptExport, Workspace
 from ui import words
 from ui.export_views import title_of
-from ui.guard import guarded
+from ui.guard import guarded, guarded_with
 from ui.markup import card, pill, sentence, text
 from ui.panel import QUIET, panel
 
@@ -23,6 +23,12 @@ NAME_MEANS = (
 )
 SEEN_MEANS = "Private: you alone, and whom you let in. Public: everybody, at once."
 TOKEN_MEANS = "One that may write, from huggingface.co/settings/tokens. Used for this push and kept nowhere; hf auth login keeps one for good."
+FOCUS = """() => setTimeout(() => {
+  const name = document.querySelector('#hub-name :is(input, textarea)');
+  if (name?.offsetParent) name.focus();
+}, 150)"""
+"""The push opens under the list, perhaps out of sight; Gradio lays it out a moment after it was told to."""
+
 PRIVATE, PUBLIC = "private", "public"
 
 
@@ -144,7 +150,12 @@ def wire(
     def show(export: str, name: str, seen: str) -> Updates:
         return planned(workspace, export, name, seen)
 
-    @guarded
+    @guarded_with(
+        lambda _: (
+            *(gr.update(value="") if each is parts.token else gr.skip() for each in parts.drawn),
+            *(gr.skip() for _ in shown),
+        )
+    )
     def send(plan: HubPush | None, token: str, run: str) -> Updates:
         if plan is not None:
             workspace.exports.push(plan, str(token or "")[:MOST_TOKEN])
@@ -158,6 +169,7 @@ def wire(
     def unplan() -> Updates:
         return NOT_PLANNED
 
+    parts.export.change(None, None, None, js=FOCUS)
     parts.show.click(show, [parts.export, parts.name, parts.seen], parts.planned, **QUIET)
     parts.send.click(send, [parts.plan, parts.token, run], [*parts.drawn, *shown], **QUIET)
     parts.close.click(close, None, parts.drawn, **QUIET)

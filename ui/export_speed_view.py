@@ -21,6 +21,7 @@ COLUMNS = (
     ("Held-out score", "From 0 to 1, with the interval in which it lies with 95 % certainty"),
 )
 GGUF_NOTE = "transformers makes floats of a GGUF file again, so memory and speed here are not those of llama.cpp or Ollama, which keep it small."
+WAVERS = "Speeds waver while the machine does other work; size, memory and score do not."
 NOT_HELD_OUT = "The run held out no rows, so nothing is scored."
 
 
@@ -87,6 +88,7 @@ def _notes(table: SpeedTable, whole: Sequence[KeptExport], now: float) -> str:
     scored = f", scored by {metric}" if first.score is not None else ""
     rows = words.counted(first.rows, "held-out row" if table.held_out else "row")
     says = [f"Measured {words.when_text(table.made, now)} on {table.machine}: {rows} each{scored}."]
+    says.append(WAVERS)
     measured = {line.export for line in table.lines}
     if new := sum(one.id not in measured for one in whole):
         says.append(

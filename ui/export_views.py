@@ -65,7 +65,7 @@ def jobs(
         names: Of runs, by id.
         now: Seconds since the epoch.
     """
-    active = [job for job in found if job.is_active]
+    active = sorted((job for job in reversed(found) if job.is_active), key=lambda job: -job.share)
     ended = [job for job in found if job.status in (ExportStatus.FAILED, ExportStatus.CANCELLED)][:MOST_ENDED]
     if not active and not ended and not kept:
         return empty(

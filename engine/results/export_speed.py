@@ -67,24 +67,23 @@ def speeds_of(
         yield measured
 
 
-@dataclass(frozen=True)
-class Reference:
-    """A model that exports are set beside."""
+def base_speed(run: Run, rows: int, stopped: Callable[[], bool] = lambda: False) -> ExportSpeed:
+    """Measure the base of a run as it was published, loaded by transformers; arguments and errors as `speeds_of`."""
+    recipe, asked = _recipe(run), _asked(run, rows, stopped)
+    folder = cast("Path", recipe.model.path)
+    return _measured("", "", files_of(folder)[1], WRITERS["merged"].load(folder, recipe), asked)
 
-    title: str
-    speed: ExportSpeed
 
-
-def references_of(
-    run: Run, checkpoint: Path, rows: int, merges: bool, stopped: Callable[[], bool] = lambda: False
-) -> Iterator[Reference]:
-    """Measure what the exports of a run are set beside: the base as it was published, and the run's own model in float32.
+def own_speed(
+    run: Run, checkpoint: Path, merges: bool, rows: int, stopped: Callable[[], bool] = lambda: False
+) -> ExportSpeed:  # fmt: skip
+    """Measure the run's own model in float32, which lies in no folder of its own.
 
     Args:
         run: The run.
         checkpoint: The weights that speak for it.
-        rows: How many rows are asked at most.
         merges: Whether its tuning can become part of the model's own weights, and is measured so.
+        rows: How many rows are asked at most.
         stopped: Asked at every token.
 
     Raises:
@@ -92,20 +91,9 @@ def references_of(
         RunError: When there is nothing to ask.
     """
     recipe, asked = _recipe(run), _asked(run, rows, stopped)
-    folder = cast("Path", recipe.model.path)
-    for title in ("Base model", "Merged, float32" if merges else "Tuned, float32"):
-        if title == "Base model":
-            foreign, size = WRITERS["merged"].load(folder, recipe), files_of(folder)[1]
-        else:
-            model = recipe.tuned(checkpoint)
-            model, size = merged_model(model) if merges else model, 0
-            foreign = Foreign(model.eval(), load_tokenizer(recipe.model), "Luthier")
-        measured = _measured("", "float32" if size == 0 else "", size, foreign, asked)
-        del foreign
-        gc.collect()
-        if stopped():
-            return
-        yield Reference(title, measured)
+    model = recipe.tuned(checkpoint)
+    foreign = Foreign(merged_model(model) if merges else model, load_tokenizer(recipe.model), "Luthier")
+    return _measured("", "float32", 0, foreign, asked)
 
 
 def _recipe(run: Run) -> Recipe:

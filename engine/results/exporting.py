@@ -212,14 +212,15 @@ class Exports:
         try:
             with self._accelerator.hold(f"measuring exports of {found.name}", wait=True, cancelled=stopped):
                 yield ExportProgress("Measuring the base", 0.02)
+                wanted = len(kept) + (1 if _has_whole(kept) else 2)
                 for line in self._lines(found, kept, rows, stopped):
                     lines.append(line)
-                    yield ExportProgress(f"{line.title}: done", len(lines) / (len(kept) + 2.1))
+                    yield ExportProgress(f"{line.title}: done", len(lines) / (wanted + 0.1))
         except RunError:
             if not stopped():
                 raise
             return
-        if not stopped() and len(lines) == len(kept) + 2:
+        if not stopped() and len(lines) == wanted:
             machine = f"the processor of this machine, {host_hardware(self._directory.parent).cores} cores"
             table = SpeedTable(tuple(lines), time.time(), machine, bool(found.plan.held_out.rows))
             self._records.keep_speeds(found.id, table)
@@ -228,12 +229,14 @@ class Exports:
     def _lines(
         self, run: Run, kept: Sequence[KeptExport], rows: int, stopped: Callable[[], bool]
     ) -> Iterator[SpeedLine]:
-        from engine.results.export_speed import references_of, speeds_of
+        from engine.results.export_speed import base_speed, own_speed, speeds_of
         from engine.training.checkpoints import result_of
 
-        merges = not self._reason(run.id, EXPORT_FORMATS["merged"])
-        for reference in references_of(run, result_of(run).path, rows, merges, stopped):
-            yield SpeedLine("", reference.title, reference.speed)
+        yield SpeedLine("", "Base model", base_speed(run, rows, stopped))
+        if not _has_whole(kept) and not stopped():
+            merges = not self._reason(run.id, EXPORT_FORMATS["merged"])
+            title = "Tuned, merged, float32" if merges else "Tuned, float32"
+            yield SpeedLine("", title, own_speed(run, result_of(run).path, merges, rows, stopped))
         speeds = speeds_of(run, [one.model for one in kept], rows, stopped)
         for one, speed in zip(kept, speeds, strict=False):
             title = " ".join(filter(None, (EXPORT_FORMATS[one.model.format].title, one.model.setting)))
@@ -337,3 +340,8 @@ class Exports:
     def _reason(self, run: str, row: ExportFormat) -> str:
         plan = self._store.run(run).plan
         return reason_against(row, plan.technique, plan.hyperparameters, plan.model.family, plan.model.path)
+
+
+def _has_whole(kept: Sequence[KeptExport]) -> bool:
+    """Return whether the merged model in float32 is among exports, so that it need not be made to be measured."""
+    return any((one.model.format, one.model.setting) == ("merged", "float32") for one in kept)

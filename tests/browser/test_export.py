@@ -34,3 +34,40 @@ def test_a_run_leaves_as_one_file_that_answers_as_it_did(
     assert {path.suffix for path in folder.iterdir()} >= {".gguf", ".md"} and (folder / "Modelfile").is_file()
     assert violations(page) == []
     assert not window.complaints.console
+
+
+def test_an_export_is_measured_shown_before_it_would_be_sent_and_deleted(new_window: Any, server: Any) -> None:
+    window = new_window()
+    page = window.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    window.open_tab("Compare")
+    page.locator("#compare-view").get_by_text("Export", exact=True).click()
+    jobs, speed, kept = (
+        page.locator("#export-jobs"),
+        page.locator("#export-speed"),
+        page.locator("#export-jobs .export"),
+    )
+    page.get_by_role("button", name="Export", exact=True).click()
+    push = jobs.get_by_role("button", name="Push Adapter of")
+    expect(push).to_be_visible()
+    count = kept.count()
+    speed.get_by_role("button", name="Measure").click()
+    expect(speed.locator("tbody tr").first).to_contain_text("Base model")
+    expect(speed).to_contain_text("20 held-out rows each")
+    push.click()
+    name = page.get_by_role("textbox", name="Repository")
+    expect(name).to_be_focused()
+    name.fill("ada/shop")
+    send = page.locator("#hub-send")
+    expect(send).to_be_disabled()
+    page.get_by_role("button", name="Show what will be sent").click()
+    expect(page.locator("#hub-preview")).to_contain_text("adapter_model.safetensors")
+    expect(send).to_be_enabled()
+    assert violations(page) == []
+    page.get_by_role("radio", name="Public").check()
+    expect(send).to_be_disabled()
+    page.get_by_role("button", name="Close", exact=True).last.click()
+    expect(name).to_be_hidden()
+    jobs.get_by_role("button", name="Delete Adapter of").click()
+    expect(kept).to_have_count(count - 1)
+    assert not window.complaints.console

@@ -177,7 +177,7 @@ def test_speeds_are_measured_from_the_window_and_exports_deleted(workspace: Work
     export.acted(workspace, "measure", run.id)
     ended(workspace)
     _, _, speed = export.looked(workspace, run.id)
-    assert "Base model" in speed and "Merged, float32" in speed and "Adapter" in speed
+    assert "Base model" in speed and "Tuned, merged, float32" in speed and "Adapter" in speed
     kept = workspace.exports.kept()[0]
     export.acted(workspace, f"delete:{kept.id}", run.id)
     drawn, _, speed = export.looked(workspace, run.id)

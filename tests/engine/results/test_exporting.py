@@ -241,7 +241,11 @@ def test_exports_are_measured_in_the_background_beside_the_base_and_kept(
             workspace.exports.delete(one.id)
     assert ended(workspace, workspace.exports.measure(shop.id, rows=3).id).status is ExportStatus.DONE
     table = workspace.exports.measured(shop.id)
-    assert table and [line.title for line in table.lines] == ["Base model", "Merged, float32", "Merged model bfloat16"]
+    assert table and [line.title for line in table.lines] == [
+        "Base model",
+        "Tuned, merged, float32",
+        "Merged model bfloat16",
+    ]
     base, whole, half = (line.speed for line in table.lines)
     assert base.disk_bytes > 0 and whole.disk_bytes == 0 and half.disk_bytes == made.bytes
     assert whole.low is not None and whole.score is not None and whole.low <= whole.score <= whole.high

@@ -1,8 +1,9 @@
 """Every family of GGUF on small models with random weights: written, read back by transformers, and by llama.cpp where it is at hand.
 
 PYTHONPATH=. .venv/bin/python benchmarks/gguf_families.py [--llama-cpp PYTHON] [--kind F32]
+PYTHONPATH=. .venv/bin/python benchmarks/gguf_families.py --vocabulary FILE
 
-PYTHON is an interpreter in which llama-cpp-python is installed. The tokenizers are trained here, in the forms that those of the families have.
+FILE is models/ggml-vocab-llama-spm.gguf of llama.cpp's source, with its texts and their tokens beside it. PYTHON is an interpreter in which llama-cpp-python is installed. The tokenizers are trained here, in the forms that those of the families have.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import gguf
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
@@ -37,6 +39,8 @@ from transformers.tokenization_utils_base import generate_merges
 
 from engine.results.gguf_file import write_gguf
 from engine.results.gguf_reading import read_gguf, read_gguf_tokenizer
+from engine.results.gguf_sentencepiece import Pieces
+from engine.results.gguf_tokenizer import vocabulary_of
 
 TEXTS = (
     "What is the capital of France?", "Order 66, at 12:45 for 1999 coins", "two  spaces,   three,    four", "a tab\tand\r\na line end",
@@ -81,7 +85,11 @@ def pairs_of(first: list[str], size: int = 900) -> tuple[dict[str, int], list[tu
 
 def llama2() -> PreTrainedTokenizerBase:
     """Return a tokenizer as the files of Llama 2 and Mistral 0.1 have it: a space before every piece of text."""
-    vocabulary, merges = pairs_of(["<unk>", "<s>", "</s>"])
+    return spaced(*pairs_of(["<unk>", "<s>", "</s>"]))
+
+
+def spaced(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> PreTrainedTokenizerBase:
+    """Return a tokenizer that puts a space before every piece of text."""
     backend = Tokenizer(
         models.BPE(vocab=vocabulary, merges=merges, fuse_unk=True, byte_fallback=True, unk_token="<unk>")
     )
@@ -210,12 +218,40 @@ def llama_cpp_says(
     return same, [torch.tensor(logits) for _, logits in answers]
 
 
+def cut_as_published(file: Path) -> None:
+    """Print how many texts of llama.cpp's own test of Llama 2's vocabulary are cut as they must be, from our words for it."""
+    fields = gguf.GGUFReader(file).fields
+    tokens, scores = (fields[f"tokenizer.ggml.{key}"].contents() for key in ("tokens", "scores"))
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    merges = generate_merges(vocabulary, dict(zip(tokens, scores, strict=True)))
+    texts = Path(f"{file}.inp").read_bytes().decode().split("\n__ggml_vocab_test__\n")
+    lines = Path(f"{file}.out").read_text(encoding="utf-8").split("\n")
+    wanted = [[int(number) for number in line.split()] for line in lines[: len(texts)]]
+    for title, tokenizer in (
+        ("as published", spaced(vocabulary, merges)),
+        ("made anew", LlamaTokenizer(vocab=vocabulary, merges=merges)),
+    ):
+        words = vocabulary_of(tokenizer, len(tokens))
+        pieces = Pieces(words.tokens, words.scores, words.types, words.kind.adds_space)
+        right = sum(pieces.cut(text) == cut for text, cut in zip(texts, wanted, strict=True))
+        own = sum(
+            tokenizer(text, add_special_tokens=False)["input_ids"] == cut
+            for text, cut in zip(texts, wanted, strict=True)
+        )
+        alike = list(words.types) == fields["tokenizer.ggml.token_type"].contents()
+        print(f"Llama 2 {title}: kinds alike {alike}, {right} of {len(texts)} cut right, {own} by its own tokenizer")
+
+
 def main() -> None:
     """Print a row for each case."""
     asks = argparse.ArgumentParser()
     asks.add_argument("--llama-cpp", default="")
     asks.add_argument("--kind", default="F32")
+    asks.add_argument("--vocabulary", type=Path)
     chosen = asks.parse_args()
+    if chosen.vocabulary:
+        cut_as_published(chosen.vocabulary)
+        return
     print(
         "| family | largest logit | transformers: same tokens | logits off by | llama.cpp: same tokens | logits off by |"
     )

@@ -143,7 +143,7 @@ def write_gguf_folder(subject: Subject, folder: Path) -> None:
 def load_gguf(folder: Path, recipe: Recipe) -> Foreign:
     """Load the file with transformers, which makes floats of its numbers again."""
     model, tokenizer = read_gguf(folder / GGUF_FILE), read_gguf_tokenizer(folder / GGUF_FILE)
-    return Foreign(model, tokenizer, "transformers, from the GGUF file")
+    return Foreign(model, tokenizer, "transformers, from the GGUF file alone")
 
 
 def _quantised(key: str, package: str) -> Writer:
@@ -225,9 +225,11 @@ def _gguf_usage(recipe: Recipe, choice: str) -> str:
             f'tokenizer = AutoTokenizer.from_pretrained("THIS FOLDER", gguf_file="{GGUF_FILE}")',
         ), "",
         "Matrices whose width is no multiple of 32 keep 16 bits, and with fewer than 8 bits the embedding and the head keep 8. "
-        "llama.cpp's own `llama-quantize` makes more kinds (Q4_K_M and others) from an F16 file. The file was read back by transformers; "
-        "llama.cpp and Ollama were not tried. The name for how text is cut before it becomes tokens (`tokenizer.ggml.pre`) decides in "
-        "llama.cpp how digits are cut: `smollm` and `qwen2` one by one, `llama-bpe` up to three together, `gpt-2` all together.",
+        "llama.cpp's own `llama-quantize` makes more kinds (Q4_K_M and others) from an F16 file. The file was read back by transformers, and "
+        "what transformers 5.23 leaves out (stretched positions, the turns of windowed layers, Gemma's caps, the first Gemma) was added from "
+        "the file; llama.cpp reads all of it. llama.cpp and Ollama were not tried with this file. With SentencePiece's tokens llama.cpp puts "
+        "a space before a text, also where the text begins with one, or before none. The name for how text is cut before it becomes tokens "
+        "(`tokenizer.ggml.pre`) decides in llama.cpp how digits are cut: `smollm` and `qwen2` one by one, `llama-bpe` up to three together, `gpt-2` all together.",
     ])  # fmt: skip
 
 

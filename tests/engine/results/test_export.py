@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from transformers import LlamaConfig
 
 from engine.guide.techniques import TECHNIQUES
 from engine.results.export import EXPORT_FORMATS, reason_against
 from engine.results.export_writers import WRITERS
+
+
+def test_files_of_the_model_tell_why_gguf_cannot_be(tmp_path: Path) -> None:
+    LlamaConfig(rope_parameters={"rope_type": "yarn", "factor": 4.0, "rope_theta": 10000.0}).save_pretrained(tmp_path)
+    reason = reason_against(EXPORT_FORMATS["gguf"], "lora", {}, "llama", tmp_path)
+    assert "stretched by yarn" in reason and "as in Llama 3.1" in reason
+    assert reason_against(EXPORT_FORMATS["merged"], "lora", {}, "llama", tmp_path) == ""
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES)

@@ -20,7 +20,7 @@ COLUMNS = (
     ("Tokens a second", "Of whole answers, reading the question included"),
     ("Held-out score", "From 0 to 1, with the interval in which it lies with 95 % certainty"),
 )
-GGUF_NOTE = "transformers makes floats of a GGUF file again, so memory and speed here are not those of llama.cpp or Ollama, which keep it small."
+GGUF_NOTE = "GGUF: transformers makes floats of it again, so memory and speed here are not those of llama.cpp or Ollama, which keep it small."
 WAVERS = "Speeds waver while the machine does other work; size, memory and score do not."
 NOT_HELD_OUT = "The run held out no rows, so nothing is scored."
 
@@ -85,7 +85,7 @@ def _score(speed: ExportSpeed) -> str:
 def _notes(table: SpeedTable, whole: Sequence[KeptExport], now: float) -> str:
     first = table.lines[0].speed
     metric = ANSWER_METRIC_TITLES.get(first.metric, first.metric)
-    scored = f", scored by {metric}" if first.score is not None else ""
+    scored = f"; score: {metric}" if first.score is not None else ""
     rows = words.counted(first.rows, "held-out row" if table.held_out else "row")
     says = [f"Measured {words.when_text(table.made, now)} on {table.machine}: {rows} each{scored}."]
     says.append(WAVERS)

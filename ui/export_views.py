@@ -113,7 +113,8 @@ def _kept(one: KeptExport, titles: Mapping[str, str], names: Mapping[str, str], 
     question = f"Forget {title} of {name}? " + (
         "Files that it wrote and that are still there are deleted." if one.change else f"Its folder is deleted, {words.bytes_text(model.bytes)}."
     )  # fmt: skip
-    off = ' aria-disabled="true"' if one.change or one.run not in names else ""
+    gone = "" if one.run in names else '<span class="muted">the run is deleted, so this is not sent</span>'
+    off = ' aria-disabled="true"' if one.change or gone else ""
     buttons = (
         f'<span class="export-acts"><button type="button" class="button small" data-pick="push:{text(one.id)}" aria-label="Push {called}"{off}>'
         f'Push to the hub …</button><button type="button" class="button small" data-pick="delete:{text(one.id)}" '
@@ -122,7 +123,7 @@ def _kept(one: KeptExport, titles: Mapping[str, str], names: Mapping[str, str], 
     sent = f'<span class="muted">sent to {text(one.pushed)}</span>' if one.pushed else ""
     head = (
         f'<header>{pill(word, tone)}<strong>{text(title)}</strong><span class="muted">of {text(name)}, {text(words.when_text(one.made, now))}</span>'
-        f"{sent}{buttons}</header>"
+        f"{sent}{gone}{buttons}</header>"
     )
     if one.change:
         says = f"{one.change[:1].upper()}{one.change[1:]}. What was found when it was tried does not hold any more, so it is neither measured nor sent."

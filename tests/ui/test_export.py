@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from engine.workspace import (
     HubPush,
     JobKind,
     KeptExport,
-    PlanChoices,
     RoundTrip,
     SpeedLine,
     SpeedTable,
@@ -64,6 +64,12 @@ def test_an_export_that_was_changed_is_said_and_cannot_be_pushed() -> None:
     assert 'data-pick="push:k" aria-label="Push gguf Q8_0 of run" aria-disabled="true"' in drawn
 
 
+def test_an_export_of_a_run_that_is_deleted_is_listed_and_not_sent() -> None:
+    drawn = export_views.jobs([], [KEPT], {}, {}, 0)
+    assert "the run is deleted" in drawn and "Round trip" in drawn
+    assert 'aria-disabled="true"' in drawn and 'data-pick="delete:k"' in drawn
+
+
 def test_an_export_that_failed_says_its_sentence() -> None:
     failed = replace(JOB, status=ExportStatus.FAILED, error=RunError(EVIL, next_step="Do."))
     drawn = export_views.jobs([failed], [], {}, {}, 0)
@@ -94,7 +100,7 @@ def test_the_table_of_speeds_shows_each_figure_with_its_interval_and_what_it_was
         "81",
         "0.75 (0.53 to 0.89)",
         "20 held-out rows each",
-        "floats of a GGUF",
+        "GGUF: transformers",
     ):
         assert figure in drawn
     assert drawn.count('<th scope="row">') == 2 and "<img" not in drawn and "since" not in drawn
@@ -124,17 +130,13 @@ def test_a_push_shows_every_file_and_who_sees_it() -> None:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory):
-    opened = Workspace.open(tmp_path_factory.mktemp("export") / "workspace")
-    yield opened
-    opened.close()
+def workspace(open_copy: Callable[[str], Workspace]) -> Workspace:
+    return open_copy("short")
 
 
 @pytest.fixture(scope="module")
 def run(workspace: Workspace) -> Run:
-    dataset = workspace.data.inspect_example("shop").dataset
-    assert dataset
-    return workspace.train(workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {"max_steps": 4})))
+    return workspace.runs()[-1]
 
 
 def test_a_run_is_exported_in_the_background_and_shown_with_its_round_trip(workspace: Workspace, run: Run) -> None:
@@ -153,11 +155,18 @@ def ended(workspace: Workspace) -> None:
         time.sleep(0.05)
 
 
+@pytest.fixture
+def id(workspace: Workspace, run: Run) -> str:
+    if not workspace.exports.kept():
+        workspace.exports.start(run.id, "adapter")
+        ended(workspace)
+    return workspace.exports.kept()[0].id
+
+
 def test_a_push_is_possible_only_after_it_was_shown(
-    workspace: Workspace, run: Run, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, run: Run, id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_test")
-    id = workspace.exports.kept()[0].id
     whole, _, _, seen, token, export_id, preview, send, plan = export.acted(workspace, f"push:{id}", run.id)
     assert whole["visible"] and seen == "private" and not token["visible"] and export_id == id
     assert not send["interactive"] and plan is None and preview == ""
@@ -166,20 +175,20 @@ def test_a_push_is_possible_only_after_it_was_shown(
 
 
 def test_a_push_without_a_connection_is_off_with_its_reason(
-    workspace: Workspace, run: Run, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    preview, send, _ = export_hub.planned(workspace, workspace.exports.kept()[0].id, "ada/shop", "private")
+    preview, send, _ = export_hub.planned(workspace, id, "ada/shop", "private")
     assert not send["interactive"] and "work offline" in preview
 
 
-def test_speeds_are_measured_from_the_window_and_exports_deleted(workspace: Workspace, run: Run) -> None:
+def test_speeds_are_measured_from_the_window_and_exports_deleted(workspace: Workspace, run: Run, id: str) -> None:
     export.acted(workspace, "measure", run.id)
     ended(workspace)
     _, _, speed = export.looked(workspace, run.id)
     assert "Base model" in speed and "Tuned, merged, float32" in speed and "Adapter" in speed
-    kept = workspace.exports.kept()[0]
-    export.acted(workspace, f"delete:{kept.id}", run.id)
+    kept = workspace.exports.one(id)
+    export.acted(workspace, f"delete:{id}", run.id)
     drawn, _, speed = export.looked(workspace, run.id)
     assert "Nothing exported yet" in drawn and "deleted since" in speed and not kept.model.directory.exists()
 

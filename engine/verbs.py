@@ -149,8 +149,8 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def export(workspace: Workspace, arguments: argparse.Namespace) -> object:
     """Write the tuned model of a run for other programs, and try it with them; send it to the hub when asked to."""
-    if arguments.push and not (arguments.yes or sys.stdin.isatty()):
-        raise UsageError("nobody can be asked whether to send this", next_step="Add --yes when you are sure.")
+    if arguments.push:
+        _require_askable(workspace, arguments)
     exported, stopped = None, threading.Event()
     with signals_call(stopped.set):
         for progress in workspace.exports.steps(
@@ -172,6 +172,17 @@ def export(workspace: Workspace, arguments: argparse.Namespace) -> object:
         },
         **({"pushed": pushed} if pushed else {}),
     }  # fmt: skip
+
+
+def _require_askable(workspace: Workspace, arguments: argparse.Namespace) -> None:
+    """Look before the long export whether it could be sent afterwards."""
+    workspace.exports.check_repository(arguments.push)
+    if not (arguments.yes or sys.stdin.isatty()):
+        raise UsageError("nobody can be asked whether to send this", next_step="Add --yes when you are sure.")
+    if not workspace.exports.login:
+        raise UsageError(
+            "the hub is not told who you are", where=arguments.push, next_step="Run: hf auth login. Or set HF_TOKEN."
+        )
 
 
 def _push(workspace: Workspace, arguments: argparse.Namespace, directory: Path) -> dict[str, object]:

@@ -249,6 +249,16 @@ class Exports:
 
         return login()[1]
 
+    def check_repository(self, repository: str) -> None:
+        """Look whether a text could be the name of a repository on the hub.
+
+        Raises:
+            UsageError: When it could not.
+        """
+        from engine.results.hub_push import check_repository
+
+        check_repository(repository.strip())
+
     def plan_push(self, id: str, repository: str, private: bool = True) -> HubPush:
         """Say what sending an export to the hub would make visible. Nothing is sent.
 

@@ -72,6 +72,19 @@ def login() -> tuple[str, str]:
     return "", ""
 
 
+def check_repository(repository: str) -> None:
+    """Look whether a text could be the name of a repository.
+
+    Raises:
+        UsageError: When it could not.
+    """
+    if not is_hub_id(repository):
+        raise UsageError(
+            "this is not the name of a repository on the hub", found=repr(repository[:120]), expected="owner/name, such as ada/shop-lora",
+            next_step="Write your name on the hub, a slash, and a name for the model.",
+        )  # fmt: skip
+
+
 def plan_push(run: Run, kept: KeptExport, repository: str, private: bool) -> HubPush:
     """Say what would become visible; nothing is sent.
 
@@ -84,11 +97,7 @@ def plan_push(run: Run, kept: KeptExport, repository: str, private: bool) -> Hub
     Raises:
         UsageError: When the repository's name has another form.
     """
-    if not is_hub_id(repository):
-        raise UsageError(
-            "this is not the name of a repository on the hub", found=repr(repository[:120]), expected="owner/name, such as ada/shop-lora",
-            next_step="Write your name on the hub, a slash, and a name for the model.",
-        )  # fmt: skip
+    check_repository(repository)
     folder = kept.model.directory
     files = tuple((name, (folder / name).stat().st_size) for name in kept.model.files)
     sealed = json.dumps([kept.id, repository, private, files])

@@ -7,7 +7,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,15 +18,18 @@ from engine import verbs
 from engine.__main__ import arguments_from
 from engine.errors import RunError, UsageError
 from engine.types import Run
-from engine.workspace import ExportedModel, ExportStatus, HubPush, KeptExport, PlanChoices, Workspace
+from engine.workspace import ExportedModel, ExportStatus, HubPush, KeptExport, Workspace
 from tests.engine.results.hub_of_pushes import TOKEN, HubOfPushes, serving_pushes
 
 
 @pytest.fixture(scope="module")
+def workspace(open_copy: Callable[[str], Workspace]) -> Workspace:
+    return open_copy("short")
+
+
+@pytest.fixture(scope="module")
 def run(workspace: Workspace) -> Run:
-    dataset = workspace.data.inspect_example("shop").dataset
-    assert dataset
-    return workspace.train(workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {"max_steps": 2})))
+    return workspace.runs()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +199,24 @@ def test_the_command_line_sends_without_asking_only_when_told_to(
         verbs.export(workspace, arguments(run, tmp_path / "out"))
     verbs.export(workspace, arguments(run, tmp_path / "out", "--yes"))
     assert hub.private == {"ada/line": True} and "README.md" in hub.repositories["ada/line"]
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "said"), [("no name", TOKEN, "owner/name"), ("ada/line", "", "hf auth login")]
+)
+def test_the_command_line_says_before_the_export_what_would_stop_the_push(
+    workspace: Workspace,
+    run: Run,
+    hub: HubOfPushes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    token: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    asked = arguments(run, tmp_path / "out", "--yes")
+    asked.push = name
+    with pytest.raises(UsageError, match=said):
+        verbs.export(workspace, asked)
+    assert not (tmp_path / "out").exists() and hub.asked == []

@@ -14,10 +14,12 @@ from engine.results.export import EXACT, EXPORT_FORMATS, ExportedModel, RoundTri
 from engine.types import Run, RunStatus, Value
 from engine.workspace import ExportJob, ExportStatus, PlanChoices, Workspace
 
-SHOP = {
-    "learning_rate": 0.003, "max_steps": 60, "lora_rank": 16, "lora_alpha": 32, "per_device_train_batch_size": 8,
-}  # fmt: skip
 Train = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def workspace(open_copy: Callable[[str], Workspace]) -> Workspace:
+    return open_copy("taught")
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +37,8 @@ def train(workspace: Workspace) -> Train:
 
 
 @pytest.fixture(scope="module")
-def shop(train: Train) -> Run:
-    return train("shop", **SHOP)
+def shop(workspace: Workspace) -> Run:
+    return workspace.runs()[-1]
 
 
 def exported(workspace: Workspace, run: Run, key: str, out: Path, **settings: str) -> ExportedModel:

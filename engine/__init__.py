@@ -113,9 +113,11 @@ training/
   row_tokens.py       how many tokens a row is to each objective
   checkpoints.py      sealed folders that are whole or not there
   resuming.py         what a checkpoint needs so that going on gives the same numbers
-  sampling.py         the order in which rows are seen
+  sampling.py         the order in which rows are seen, and batches of equal cost
   peak_memory.py      the most memory a run used at once
   plainly.py          the libraries' trainers without a few of their habits
+  text_loss.py        the loss of text, only where something is learnt
+  text_trainer.py     trl's trainer of text with that loss
   classification.py   accuracy, F1, the confusion matrix
   arguments.py        what a plan tells the trainers, by the libraries' names
   trainers.py         from an objective to its trainer

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from engine.guide.hyperparameters import HYPERPARAMETERS
+from engine.guide.methods import METHODS
 from engine.guide.objectives import OBJECTIVES
 from engine.guide.techniques import method_of, setting_keys
 from engine.types import Hyperparameter, Objective, PretrainedModel, Technique, TuningMethod, Value
@@ -75,6 +76,10 @@ FEW_TEXTS, PACKED_LENGTH = 2_000, 256
 SMALL_MODEL = 20_000_000
 """Models below this answer in a few words."""
 
+BFLOAT16_PARAMETERS = 3_000_000
+"""From this size bfloat16 is worth it on a processor that has it: 1.5 times as fast at 4 million parameters, twice at 14 million and
+more; the starter (1 million) gains nothing with short rows (benchmarks/results.md, one thread)."""
+
 
 def resolved_hyperparameters(
     technique: Technique,
@@ -84,6 +89,7 @@ def resolved_hyperparameters(
     *,
     settings: Mapping[str, Value] | None = None,
     device: str = "cpu",
+    supports_bfloat16: bool = False,
 ) -> tuple[Hyperparameter, ...]:
     """Return the technique's settings with the defaults that suit this model and this many training rows.
 
@@ -94,10 +100,12 @@ def resolved_hyperparameters(
         given: Values that win over every rule (a bundled example's own).
         settings: What was changed already; a tuning method among it decides which settings there are.
         device: "cpu", "cuda" or "mps".
+        supports_bfloat16: Whether the device computes in bfloat16.
     """
     method = method_of(technique, settings or {})
     keys = setting_keys(technique, settings or {})
     values = _values(technique, method, model, rows, device)
+    values["bf16"] = supports_bfloat16 and gains_by_bfloat16(technique.objective, method, model.parameters, device)
     values.update(given if method is technique.method else {})
     return tuple(
         replace(HYPERPARAMETERS[key], default=values.get(key, HYPERPARAMETERS[key].default), **_limits(key, values))
@@ -130,6 +138,17 @@ def _values(
         **OBJECTIVE_VALUES.get(technique.objective, {}),
         **METHOD_VALUES.get(method, {}),
     }
+
+
+def gains_by_bfloat16(objective: Objective, method: TuningMethod, parameters: int, device: str) -> bool:
+    """Whether a run is faster in bfloat16 on a device that has it.
+
+    On a processor 4-bit weights are unpacked to float32 in any case, and answers are written in float32.
+    """
+    if device != "cpu":
+        return device == "cuda"
+    plain = not METHODS[method].quantised and not OBJECTIVES[objective].generates
+    return plain and parameters >= BFLOAT16_PARAMETERS
 
 
 SAFE_FACTOR = 10.0

@@ -320,6 +320,19 @@ _ROWS = (
         source="transformers OptimizerNames",
     ),
     Hyperparameter(
+        "bf16", "Compute in 16 bits", BOOLEAN, False, advanced=True,
+        help="Products of matrices are made in bfloat16, half as wide; the weights that move stay in float32. Up to twice as fast on "
+        "cards and processors that have it, slower on others. On by itself where it was measured to gain.",
+        source="arXiv 1905.12322; transformers TrainingArguments, bf16; gains: benchmarks/results.md",
+    ),
+    Hyperparameter(
+        "group_by_length", "Rows of like length together", CHOICE, "where_it_saves", advanced=True,
+        choices=("where_it_saves", "always", "never"),
+        help="Batches are padded to their longest row. Put together by length, with more short rows or fewer long ones in a batch, "
+        "every batch costs about the same and little is padding. where_it_saves does so when random batches would be half as long again.",
+        source="transformers TrainingArguments, train_sampling_strategy; gains: benchmarks/results.md",
+    ),
+    Hyperparameter(
         "gradient_checkpointing", "Recompute to save memory", BOOLEAN, False, advanced=True,
         help="Forgets intermediate results and computes them again when needed: much less memory, about a third slower.",
         source="arXiv 1604.06174",

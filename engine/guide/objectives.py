@@ -21,6 +21,7 @@ class ObjectiveFacts:
         keeps_reference: Whether it compares with the untuned model, so that this must stay what it is.
         batch_rows: Its usual batch, when it is not 8 rows.
         steps: Steps that are enough for a few hundred rows.
+        batches_are_free: Whether any rows may stand together in a batch; KTO's stand beside the one whose answer they borrow.
         score: The figure on the held-out rows by which the best checkpoint is known: the loss, or one that rises.
     """
 
@@ -33,6 +34,12 @@ class ObjectiveFacts:
     batch_rows: int = 8
     steps: int = 150
     score: str = "loss"
+    batches_are_free: bool = True
+
+    @property
+    def orders_rows(self) -> bool:
+        """Whether rows may come in any order, and their lengths are known before: not of answers that are still to be written."""
+        return not self.generates and self.batches_are_free
 
 
 _PAIRS = (DatasetType.PREFERENCE,)
@@ -47,7 +54,7 @@ OBJECTIVES: Mapping[Objective, ObjectiveFacts] = {
     Objective.CLASSIFICATION: ObjectiveFacts((DatasetType.CLASSIFICATION,), has_head=True),
     Objective.DPO: ObjectiveFacts(_PAIRS, ("beta", "dpo_loss_type", "sft_weight", "label_smoothing"), 0.2, keeps_reference=True, steps=60),
     Objective.KTO: ObjectiveFacts(
-        (DatasetType.UNPAIRED_PREFERENCE,), ("beta", "desirable_weight", "undesirable_weight"), 0.2, keeps_reference=True, steps=80,
+        (DatasetType.UNPAIRED_PREFERENCE,), ("beta", "desirable_weight", "undesirable_weight"), 0.2, keeps_reference=True, steps=80, batches_are_free=False,
     ),
     Objective.ORPO: ObjectiveFacts(_PAIRS, ("beta",), 0.4, steps=80),
     Objective.SIMPO: ObjectiveFacts(_PAIRS, ("beta", "simpo_gamma", "cpo_alpha"), 0.2, steps=60),

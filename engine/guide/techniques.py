@@ -16,7 +16,7 @@ from engine.types import DatasetType, Objective, Technique, TuningMethod, Value
 _FIRST = ("learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size", "max_length")
 _LAST = (
     "gradient_accumulation_steps", "warmup_ratio", "lr_scheduler_type", "weight_decay", "max_grad_norm", "optim",
-    "gradient_checkpointing", "eval_steps", "save_steps", "save_total_limit", "load_best_model_at_end",
+    "bf16", "gradient_checkpointing", "eval_steps", "save_steps", "save_total_limit", "load_best_model_at_end",
     "early_stopping_patience", "logging_steps", "seed", "report_to",
 )  # fmt: skip
 _WATCHED = ("watched_prompts", "watched_texts")
@@ -49,7 +49,17 @@ def _keys(objective: Objective, method: TuningMethod, free: bool) -> tuple[str, 
     chosen = ("tuning_method",) if free else ()
     waiting = _WAITING if objective is Objective.RLHF else ()
     watched = () if OBJECTIVES[objective].has_head else _WATCHED
-    return (*_FIRST, *waiting, *OBJECTIVES[objective].settings, *chosen, *METHODS[method].settings, *_LAST, *watched)
+    ordered = ("group_by_length",) if OBJECTIVES[objective].orders_rows else ()
+    return (
+        *_FIRST,
+        *waiting,
+        *OBJECTIVES[objective].settings,
+        *chosen,
+        *METHODS[method].settings,
+        *_LAST,
+        *ordered,
+        *watched,
+    )
 
 
 _M, _O = TuningMethod, Objective

@@ -208,12 +208,13 @@ def _from(module: str, unsorted: Sequence[str]) -> str:
     return "\n".join([f"from {module} import (", *(f"    {name}," for name in members), ")"])
 
 
-MODULES = frozenset({"base64", "json", "shutil", "zlib", "peft", "regex", "torch"})
+MODULES = frozenset({"base64", "json", "math", "shutil", "zlib", "peft", "regex", "torch"})
 """What scripts import whole."""
 
 HOMES: Mapping[str, str] = {
     **dict.fromkeys(("Dataset", "load_dataset"), "datasets"),
     "Sampler": "torch.utils.data",
+    "BatchRebalanceSampler": "transformers.trainer_pt_utils",
     **dict.fromkeys(
         ("AutoModelForCausalLM", "AutoModelForSequenceClassification", "AutoTokenizer", "BitsAndBytesConfig",
          "DataCollatorForSeq2Seq", "DataCollatorWithPadding", "EarlyStoppingCallback", "GenerationConfig", "Trainer", "TrainerCallback", "TrainingArguments",

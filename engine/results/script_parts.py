@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 from transformers import EvalPrediction, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_pt_utils import BatchRebalanceSampler
 
 PATTERN = ""
 TARGET_WORDS = 8
@@ -103,47 +105,96 @@ def plain_question(messages: list[dict[str, str]], tokenizer: Any, leading: list
     return [token for token, learns in zip(ids, learnt, strict=True) if not learns]
 
 
+def row_order(lengths: Sequence[int], batch_rows: int, seed: int, grouping: str = "where_it_saves") -> Sampler[Any]:
+    """Return batches of equal cost where random ones would be half as long again as their rows, else rows in random order."""
+    order = shuffled(len(lengths), chance_of(seed, 0))
+    batches = [order[start : start + batch_rows] for start in range(0, len(order), batch_rows)]
+    padded = sum(len(batch) * max(lengths[row] for row in batch) for batch in batches)
+    saves = padded > 1.5 * max(1, sum(lengths))
+    if grouping == "always" or (grouping == "where_it_saves" and saves):
+        return EqualCostBatches(lengths, batch_rows, seed)
+    return SeededOrder(len(lengths), seed)
+
+
 class SeededOrder(Sampler[int]):
-    """Row numbers in a new random order each epoch, the same for the same seed.
+    """Row numbers in a new random order each epoch, the same for the same seed."""
 
-    Where random batches would be half as long again as their rows, rows of like length stand together: rows are sorted
-    by length within 16 batches, and the batches come in random order.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch_rows: int, seed: int) -> None:
-        self.lengths, self.batch_rows, self.seed, self.epoch = lengths, batch_rows, seed, 0
-        batches = self.cut(self.shuffled(self.chance()))
-        padded = sum(len(batch) * max(lengths[row] for row in batch) for batch in batches)
-        self.grouped = padded / max(1, sum(lengths)) > 1.5
+    def __init__(self, rows: int, seed: int) -> None:
+        self.rows, self.seed, self.epoch = rows, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Take the epoch whose order is asked for next; the Trainer calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return self.rows
 
     def __iter__(self) -> Iterator[int]:
-        chance = self.chance()
-        order = self.shuffled(chance)
-        if not self.grouped:
-            return iter(order)
-        parts = [order[start : start + 16 * self.batch_rows] for start in range(0, len(order), 16 * self.batch_rows)]
-        batches = self.cut([row for part in parts for row in sorted(part, key=lambda row: self.lengths[row])])
-        mixed = [batches[number] for number in torch.randperm(len(batches) - 1, generator=chance)]
-        return iter([row for batch in [*mixed, batches[-1]] for row in batch])  # the last one may be short
+        return iter(shuffled(self.rows, chance_of(self.seed, self.epoch)))
 
-    def chance(self) -> torch.Generator:
-        """Return what decides the order of this epoch."""
-        return torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
 
-    def shuffled(self, chance: torch.Generator) -> list[int]:
-        """Return all row numbers in random order."""
-        return torch.randperm(len(self.lengths), generator=chance).tolist()  # type: ignore[no-any-return]
+class EqualCostBatches(BatchRebalanceSampler):  # type: ignore[misc]
+    """Batches of rows of like length, more short rows or fewer long ones, in a new random order each epoch.
 
-    def cut(self, order: list[int]) -> list[list[int]]:
-        """Cut an order into batches."""
-        return [order[start : start + self.batch_rows] for start in range(0, len(order), self.batch_rows)]
+    Rows are sorted by length within 16 batches. The Trainer knows by the class that it is given batches.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_rows: int, seed: int) -> None:
+        self.lengths, self.batch_rows, self.seed, self.epoch = list(lengths), batch_rows, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the epoch whose batches are asked for next; the Trainer calls this."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.lengths) / self.batch_rows)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        chance = chance_of(self.seed, self.epoch)
+        order, stretch = shuffled(len(self.lengths), chance), 16 * self.batch_rows
+        batches: list[list[int]] = []
+        for start in range(0, len(order), stretch):
+            rows: list[int] = sorted(order[start : start + stretch], key=lambda row: self.lengths[row])
+            for size in sizes_of([self.lengths[row] for row in rows], math.ceil(len(rows) / self.batch_rows)):
+                batches.append(rows[:size])
+                rows = rows[size:]
+        return iter([batches[number] for number in torch.randperm(len(batches), generator=chance)])
+
+
+def sizes_of(lengths: Sequence[int], batches: int) -> list[int]:
+    """Return the rows of each batch of sorted rows, so that the largest batch has the fewest padded tokens possible."""
+    low, high = lengths[-1], len(lengths) * lengths[-1]
+    while low < high:
+        budget = (low + high) // 2
+        low, high = (low, budget) if len(filled(lengths, budget)) <= batches else (budget + 1, high)
+    sizes = filled(lengths, low)
+    while len(sizes) < batches:
+        costs = [(min(2, size), lengths[sum(sizes[: place + 1]) - 1] * size) for place, size in enumerate(sizes)]
+        place = costs.index(max(costs))
+        sizes[place : place + 1] = [sizes[place] // 2, sizes[place] - sizes[place] // 2]
+    return sizes
+
+
+def filled(lengths: Sequence[int], budget: int) -> list[int]:
+    """Fill batches one after the other up to a budget of padded tokens."""
+    sizes: list[int] = []
+    rows = 0
+    for length in lengths:
+        if rows and (rows + 1) * length > budget:
+            sizes.append(rows)
+            rows = 0
+        rows += 1
+    return [*sizes, rows]
+
+
+def chance_of(seed: int, epoch: int) -> torch.Generator:
+    """Return what decides the order of an epoch."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+
+
+def shuffled(rows: int, chance: torch.Generator) -> list[int]:
+    """Return all row numbers in random order."""
+    return torch.randperm(rows, generator=chance).tolist()  # type: ignore[no-any-return]
 
 
 class EpochSeeded(Sampler[int]):
@@ -180,6 +231,66 @@ def unpacked(text: str) -> list[int]:
     """Return the row numbers that a text stands for: one bit a row, compressed."""
     bits = zlib.decompress(base64.b85decode(text))
     return [8 * place + bit for place, byte in enumerate(bits) for bit in range(8) if byte >> bit & 1]
+
+
+def learnt_loss(model: Any, head: torch.nn.Linear, inputs: dict[str, Any]) -> tuple[torch.Tensor, int]:
+    """Return the sum of the losses of a batch, and of how many tokens: logits are made only where something is learnt.
+
+    What goes into the model's head is caught; the head then gets the places with a label, a part at a time.
+    """
+    caught: list[torch.Tensor] = []
+
+    def catch(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        caught.append(given[0])
+        return (given[0][:, :0],)
+
+    hook = head.register_forward_pre_hook(catch)
+    model(**{name: value for name, value in inputs.items() if name != "labels"}, use_cache=False)
+    hook.remove()
+    hidden, labels = caught[0], inputs["labels"]
+    before = hidden.shape[1] - labels.shape[1]  # virtual tokens of a trained prompt
+    targets = torch.nn.functional.pad(labels, (before, 0), value=-100)[:, 1:]
+    learnt = targets != -100
+    return Learnt.apply(hidden[:, :-1][learnt], targets[learnt], head.weight, head.bias), int(learnt.sum())  # type: ignore[no-untyped-call]
+
+
+class Learnt(torch.autograd.Function):
+    """The cross entropy of a linear head, and its gradient in the same pass (arXiv:2410.10989, section 3.2)."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor, bias: Any) -> torch.Tensor:  # type: ignore[override]
+        """Return the sum of the losses."""
+        half = torch.is_autocast_enabled("cpu")
+        size = torch.get_autocast_dtype("cpu") if half else hidden.dtype
+        moved, cast = hidden.detach().to(size), weight.detach().to(size)
+        total = torch.zeros((), dtype=torch.float64)
+        of_hidden = torch.empty_like(moved) if hidden.requires_grad else None
+        of_weight = torch.zeros_like(weight, dtype=torch.float32) if weight.requires_grad else None
+        rows = max(1, 2**23 // weight.shape[0])
+        for part in (slice(start, start + rows) for start in range(0, moved.shape[0], rows)):
+            logits = torch.nn.functional.linear(moved[part], cast, None if bias is None else bias.to(size)).float()
+            place = targets[part].unsqueeze(1)
+            most = logits.max(dim=1, keepdim=True).values
+            aimed = logits.gather(1, place) - most
+            weighed = torch.exp(logits - most)
+            whole = weighed.sum(dim=1, keepdim=True)
+            total += (torch.log(whole) - aimed).sum()
+            weighed /= whole
+            weighed.scatter_add_(1, place, torch.full_like(aimed, -1.0))
+            if of_hidden is not None:
+                torch.mm(weighed.to(size), cast, out=of_hidden[part])
+            if of_weight is not None:
+                of_weight += torch.mm(weighed.to(size).t(), moved[part]).float()
+        ctx.save_for_backward(of_hidden, of_weight)
+        ctx.dtypes = hidden.dtype, weight.dtype
+        return total.float()
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> Any:  # type: ignore[override]
+        """Return the gradients that the pass made."""
+        pairs = zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+        of_hidden, of_weight = (None if made is None else (made * grad).to(dtype) for made, dtype in pairs)
+        return of_hidden, None, of_weight, None
 
 
 class RankSchedule(TrainerCallback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from engine.models.weights import layer_matrices
 from engine.results.script_arguments import arguments_code, config_code, is_told_by_its_result, patience
 from engine.results.script_code import Code, call
 from engine.results.script_rows import question_tokens
-from engine.training.stages import Stage, whole
+from engine.training.stages import BENDS_LOGITS, WHERE_IT_SAVES, Stage, whole
 from engine.types import Objective, TuningMethod
 
 if TYPE_CHECKING:
@@ -206,7 +207,11 @@ def _trainer(facts: Facts, stage: Stage, code: TrainerCode) -> str:
     methods = [code.rows_are_tokens, code.order]
     if code.counted:
         lengths = "\n".join(f"        {line}" for line in _lengths(code.counted))
-        methods.append(BY_LENGTH.strip("\n").replace("<lengths>", lengths))
+        grouping = str(facts.plan.hyperparameters.get("group_by_length", WHERE_IT_SAVES))
+        chosen = "" if grouping == WHERE_IT_SAVES else f', "{grouping}"'
+        methods.append(BY_LENGTH.strip("\n").replace("<lengths>", lengths).replace("<grouping>", chosen))
+    if code.trainer == "SFTTrainer" and facts.plan.device == "cpu" and _has_plain_head(facts):
+        methods.append(LEARNT.strip("\n"))
     if facts.plan.held_out.rows:
         methods.append((LOOK_WITH_REWARD if stage.facts.generates else LOOK).strip("\n"))
     written = "\n\n".join(method.rstrip("\n") for method in methods if method)
@@ -217,9 +222,25 @@ def _trainer(facts: Facts, stage: Stage, code: TrainerCode) -> str:
 BY_LENGTH = """
     def _get_train_sampler(self, *_):
 <lengths>
-        batch_rows = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
-        return SeededOrder(lengths, batch_rows, self.args.seed)
+        return row_order(lengths, self.args.per_device_train_batch_size, self.args.seed<grouping>)
 """
+
+LEARNT = """
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        head = self.accelerator.unwrap_model(model).get_output_embeddings()
+        with self.accelerator.autocast():
+            loss, tokens = learnt_loss(model, head, inputs)
+        return loss / max(1, tokens if num_items_in_batch is None else num_items_in_batch)
+"""
+
+
+def _has_plain_head(facts: Facts) -> bool:
+    """Whether the run has the loss of engine/training/text_loss.py, by the model's own configuration."""
+    path = facts.plan.model.path
+    config = json.loads((path / "config.json").read_text(encoding="utf-8")) if path else {}
+    told = {**config, **(config.get("text_config") or {})}
+    return not config.get("output_router_logits") and all(told.get(name) in (None, 1, 1.0) for name in BENDS_LOGITS)
+
 
 LOOK = """
     def evaluate(self, *args, **kwargs):

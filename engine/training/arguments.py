@@ -40,7 +40,7 @@ def shared_arguments(plan: TrainingPlan, stage: Stage, *, checks: bool) -> Argum
         "warmup_steps": values["warmup_ratio"],  # below 1 it is a share of the steps
         "data_seed": values["seed"],
         "use_cpu": plan.device == "cpu",
-        "bf16": plan.device == "cuda" and plan.dtype != "float16",
+        "bf16": values.get("bf16", plan.device == "cuda" and plan.dtype != "float16"),  # older plans do not say it
         "fp16": plan.dtype == "float16",
         "logging_first_step": True,
         "logging_nan_inf_filter": False,  # it would show the mean of the steps before instead of NaN

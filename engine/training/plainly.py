@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
@@ -15,29 +16,37 @@ from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer
 
 from engine.training.resuming import read_trained
-from engine.training.sampling import EpochSeeded, LengthGroupedSampler
+from engine.training.sampling import EpochSeeded, row_order
+from engine.training.stages import NEVER, WHERE_IT_SAVES
 
 LENGTH_COLUMNS = (("input_ids",), ("prompt_ids", "chosen_ids", "rejected_ids"), ("chosen_ids", "rejected_ids"),
                   ("chosen_input_ids", "rejected_input_ids"))  # fmt: skip
 """Columns whose lengths together are a row's, for each form of rows."""
 
 
-def plainly(trainer: Callable[..., Trainer]) -> Callable[..., Trainer]:
-    """Return the trainer with our order of rows, rows taken as they are, and without what costs and serves nobody."""
+def plainly(trainer: Callable[..., Trainer], grouping: str = WHERE_IT_SAVES) -> Callable[..., Trainer]:
+    """Return the trainer with our order of rows, rows taken as they are, and without what costs and serves nobody.
+
+    Args:
+        trainer: The library's.
+        grouping: When rows of like length are put together, a choice of `group_by_length`.
+    """
 
     class Plainly(trainer):  # type: ignore[valid-type, misc]
         def _prepare_dataset(self, dataset: Table, *args: object, **kwargs: object) -> Table:
             return dataset  # trl's trainers would tokenise it
 
-        def _get_train_sampler(self, train_dataset: Table | None = None) -> Sampler[int] | None:
+        def _get_train_sampler(self, train_dataset: Table | None = None) -> Sampler[Any] | None:
             table = self.train_dataset
             lengths = _lengths(table)
             if "KL_completion_ids" in table.column_names:
                 return SequentialSampler(table)  # KTO: each row stands beside the one whose answer it borrows
             if lengths is None:
                 return EpochSeeded(super()._get_train_sampler(train_dataset), self.args.seed)
-            batch_rows = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
-            return LengthGroupedSampler(lengths, batch_rows, self.args.seed)
+            whole = self.accelerator.num_processes == 1  # several are each given rows, not batches
+            return row_order(
+                lengths, self.args.per_device_train_batch_size, self.args.seed, grouping if whole else NEVER
+            )
 
         def _prepare_inputs(self, inputs: object) -> object:
             prepared = super()._prepare_inputs(inputs)

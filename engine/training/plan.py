@@ -115,7 +115,7 @@ def priced(request: PlanRequest) -> PricedChoices:
         PlanError: With every mistake at once.
     """
     values, mistakes = _values(request.technique, request.defaults, request.settings)
-    dtype = dtype_for(request.hardware, method_of(request.technique, values))
+    dtype = dtype_for(request.hardware, method_of(request.technique, values), bf16=values.get("bf16") is not False)
     mistakes += _without_held_out_rows(request, values)
     mistakes += _dataset_mistakes(request)
     mistakes += _model_mistakes(request)
@@ -183,7 +183,7 @@ def _changed(change: Change, request: PlanRequest, found: PricedChoices) -> Plan
     settings.update(change.settings)
     defaults = resolved_hyperparameters(
         technique, request.model, training_rows(request.dataset, request.held_out), {}, settings=settings,
-        device=request.hardware.device,
+        device=request.hardware.device, supports_bfloat16=request.hardware.supports_bfloat16,
     )  # fmt: skip
     return replace(request, technique=technique, settings=settings, defaults=defaults)
 
@@ -227,7 +227,7 @@ def mistakes_without_data(
     return mistakes
 
 
-def dtype_for(hardware: Hardware, method: TuningMethod) -> str:
+def dtype_for(hardware: Hardware, method: TuningMethod, *, bf16: bool = True) -> str:
     """Return the number format in which the model is loaded: float32 on the CPU, bfloat16 where the card has it.
 
     All weights that move are kept in float32, so that small steps are not rounded away; the arithmetic is bfloat16 all the same.
@@ -236,7 +236,7 @@ def dtype_for(hardware: Hardware, method: TuningMethod) -> str:
         return "float32"
     if not hardware.supports_bfloat16:
         return "float16"
-    return "float32" if method in _MOVED_THEMSELVES else "bfloat16"
+    return "float32" if method in _MOVED_THEMSELVES or not bf16 else "bfloat16"
 
 
 _MOVED_THEMSELVES = frozenset({TuningMethod.FULL, TuningMethod.LN_TUNING, TuningMethod.LLAMA_ADAPTER})

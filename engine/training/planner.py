@@ -27,7 +27,7 @@ from engine.guide.setting_values import checked_value
 from engine.guide.techniques import TECHNIQUES, method_of, technique_of
 from engine.models.catalog import Catalog
 from engine.models.fit import Change, Fit, fit_of
-from engine.models.hardware import host_hardware
+from engine.models.hardware import Hardware, host_hardware
 from engine.models.warm_up import WarmUp
 from engine.training.comparing import ComparedTechnique, TrainableShare, compared
 from engine.training.metrics import measured_speed
@@ -166,22 +166,18 @@ class Planner:
             dataset: The fingerprint of the rows, when they are chosen.
             settings: What was changed already; a tuning method among it decides which settings there are.
         """
-        chosen, described, device = (
+        chosen, described, machine = (
             technique_of(technique),
             self._catalog.resolve(model),
-            host_hardware(self._directory).device,
+            host_hardware(self._directory),
         )
         if dataset is None:
-            return self._with_reward_run(
-                resolved_hyperparameters(chosen, described, 0, {}, settings=settings, device=device), described
-            )
+            return self._with_reward_run(_resolved(chosen, described, 0, {}, settings, machine), described)
         rows = self._library.dataset(dataset)
         training = rows.rows - len(self._library.held_out(dataset).indices)
         example = self._library.example_of(rows)
         given = example.settings.get(technique, {}) if example and described.id == "starter" else {}
-        return self._with_reward_run(
-            resolved_hyperparameters(chosen, described, training, given, settings=settings, device=device), described
-        )
+        return self._with_reward_run(_resolved(chosen, described, training, given, settings, machine), described)
 
     def _with_reward_run(self, rows: tuple[Hyperparameter, ...], model: PretrainedModel) -> tuple[Hyperparameter, ...]:
         """Fill in the newest run that trained a reward model on this model."""
@@ -295,6 +291,21 @@ class Planner:
         if not model.local or not asked.isdigit() or not 0 < int(asked) <= model.context_length_tokens:
             return None
         return self._library.statistics(dataset, str(model.path), int(asked))
+
+
+def _resolved(
+    technique: Technique, model: PretrainedModel, rows: int, given: Mapping[str, Value], settings: Mapping[str, Value] | None,
+    machine: Hardware,
+) -> tuple[Hyperparameter, ...]:  # fmt: skip
+    return resolved_hyperparameters(
+        technique,
+        model,
+        rows,
+        given,
+        settings=settings,
+        device=machine.device,
+        supports_bfloat16=machine.supports_bfloat16,
+    )
 
 
 def _misfit(technique: Technique, rows: Dataset) -> str | None:

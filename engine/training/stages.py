@@ -17,6 +17,16 @@ REWARD_BATCH_ROWS = 8
 """Pairs a step of the reward model in a chain; the batch that a person sets there holds answers of the second stage."""
 
 
+WHERE_IT_SAVES, ALWAYS, NEVER = "where_it_saves", "always", "never"
+"""When rows of like length are put together: the choices of the setting `group_by_length`."""
+
+
+BENDS_LOGITS = (
+    "final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling",
+)  # fmt: skip
+"""Fields by which a model changes its logits after the head (the list of trl's fused head); such models keep trl's."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One trainer's part of a run."""

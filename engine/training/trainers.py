@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from datasets import Dataset as Table
 from peft import PeftConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from transformers import (
     DataCollatorForSeq2Seq,
     DataCollatorWithPadding,
@@ -34,13 +35,13 @@ from trl.trainer.kto_trainer import KTOTrainer
 from trl.trainer.reward_config import RewardConfig
 from trl.trainer.reward_trainer import RewardTrainer
 from trl.trainer.sft_config import SFTConfig
-from trl.trainer.sft_trainer import SFTTrainer
 
 from engine.models.tuned import Recipe
 from engine.training.arguments import own_arguments, shared_arguments
 from engine.training.classification import label_figures
 from engine.training.plainly import plainly
-from engine.training.stages import Stage, number
+from engine.training.stages import WHERE_IT_SAVES, Stage, number
+from engine.training.text_trainer import TextTrainer
 from engine.types import Objective, TrainingPlan, TuningMethod
 
 Row = Mapping[str, Sequence[int]]
@@ -79,9 +80,19 @@ def build_trainer(parts: TrainerParts) -> Trainer:
         trainer.remove_callback(printer)
     if parts.plan.dtype == "float16":  # the scaler of float16 takes gradients in float32 only
         _keep_in_full(parts.model)
+    if parts.plan.dtype == "float32" and trainer.args.bf16:
+        _round_once(trainer.model)
     if parts.recipe.method is TuningMethod.ADALORA:
         trainer.add_callback(_RankSchedule())
     return trainer
+
+
+def _round_once(model: torch.nn.Module | None) -> None:
+    """Leave inputs of LoRA's small matrices in 16 bits: peft would widen each, and the arithmetic narrow it again at once."""
+    assert model is not None
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer):
+            layer.cast_input_dtype_enabled = False
 
 
 class _RankSchedule(TrainerCallback):
@@ -103,6 +114,10 @@ def _configured(config: Callable[..., TrainingArguments], parts: TrainerParts, *
     return arguments
 
 
+def _plain(trainer: Callable[..., Trainer], parts: TrainerParts) -> Callable[..., Trainer]:
+    return plainly(trainer, str(parts.plan.hyperparameters.get("group_by_length", WHERE_IT_SAVES)))
+
+
 def _tables(parts: TrainerParts) -> dict[str, Any]:
     return {
         "train_dataset": Table.from_list([dict(row) for row in parts.rows]),
@@ -113,7 +128,7 @@ def _tables(parts: TrainerParts) -> dict[str, Any]:
 def _sft(parts: TrainerParts) -> Trainer:
     if parts.recipe.method is TuningMethod.LLAMA_ADAPTER:  # trl's fused head meets a forward that it does not know
         return _plain_trainer(parts, DataCollatorForSeq2Seq(parts.tokenizer))
-    return plainly(SFTTrainer)(
+    return _plain(TextTrainer, parts)(
         model=parts.model, args=_configured(SFTConfig, parts), processing_class=parts.tokenizer,
         peft_config=parts.peft_config, **_tables(parts),
     )  # fmt: skip
@@ -127,7 +142,7 @@ def _plain_trainer(
         if parts.plan.hyperparameters["gradient_checkpointing"]:
             parts.model.enable_input_require_grads()
         model = get_peft_model(parts.model, parts.peft_config)
-    return plainly(Trainer)(
+    return _plain(Trainer, parts)(
         model=model, args=_configured(TrainingArguments, parts), data_collator=collator,
         processing_class=parts.tokenizer, compute_metrics=figures, **_tables(parts),
     )  # fmt: skip
@@ -147,14 +162,14 @@ def _reference(parts: TrainerParts) -> PreTrainedModel | None:
 
 
 def _dpo(parts: TrainerParts) -> Trainer:
-    return plainly(DPOTrainer)(
+    return _plain(DPOTrainer, parts)(
         model=parts.model, ref_model=_reference(parts), args=_configured(DPOConfig, parts),
         processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
     )  # fmt: skip
 
 
 def _kto(parts: TrainerParts) -> Trainer:
-    return plainly(KTOTrainer)(
+    return _plain(KTOTrainer, parts)(
         model=parts.model, ref_model=_reference(parts), args=_configured(KTOConfig, parts),
         processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),
     )  # fmt: skip
@@ -162,7 +177,7 @@ def _kto(parts: TrainerParts) -> Trainer:
 
 def _reward(parts: TrainerParts) -> Trainer:
     parts.model.config.pad_token_id = parts.tokenizer.pad_token_id
-    built = plainly(RewardTrainer)(
+    built = _plain(RewardTrainer, parts)(
         model=parts.model, args=_configured(RewardConfig, parts), processing_class=parts.tokenizer,
         peft_config=parts.peft_config, **_tables(parts),
     )  # fmt: skip
@@ -184,7 +199,7 @@ _STAND_IN = {"prompt": "a", "chosen": "b", "rejected": "c"}
 
 def _older(trainer: type[Trainer], arguments: TrainingArguments, parts: TrainerParts) -> Trainer:
     stand_in = Table.from_list([_STAND_IN])
-    built = plainly(trainer)(
+    built = _plain(trainer, parts)(
         model=parts.model, args=arguments, train_dataset=stand_in, eval_dataset=stand_in if parts.held_out else None,
         processing_class=parts.tokenizer, peft_config=parts.peft_config,
     )  # fmt: skip
@@ -216,7 +231,7 @@ def _sampling(parts: TrainerParts) -> Trainer:
     values, is_grpo = parts.plan.hyperparameters, parts.stage.objective is Objective.GRPO
     config, trainer = (GRPOConfig, GRPOTrainer) if is_grpo else (RLOOConfig, RLOOTrainer)
     beta, moves_all = number(values, "beta"), parts.peft_config is None
-    built = plainly(trainer)(
+    built = _plain(trainer, parts)(
         model=parts.model, reward_funcs=[parts.reward],
         args=_configured(config, parts, beta=0.0 if moves_all else beta),
         processing_class=parts.tokenizer, peft_config=parts.peft_config, **_tables(parts),

@@ -52,6 +52,9 @@ PAIRS = {
     "reference_moves": Pair(of("dpo", tuning_method="pissa"), of("orpo", tuning_method="pissa")),
     "quantised_device": Pair(replace(of("qlora"), device="mps"), replace(of("qlora"), device="cpu")),
     "full_half": Pair(replace(of("full"), dtype="float16"), replace(of("full"), dtype="float32")),
+    "bfloat16_device": Pair(
+        replace(of("lora", bf16=True), device="mps"), replace(of("lora", bf16=True), device="cuda")
+    ),
     "paged_device": Pair(
         replace(of("lora", optim="paged_adamw_8bit"), device="cpu"), replace(of("lora", optim="paged_adamw_8bit"), device="cuda")
     ),

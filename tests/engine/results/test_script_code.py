@@ -13,7 +13,7 @@ from engine.guide.rewards import REWARD_FUNCTIONS, RewardSettings
 from engine.results import script_parts
 from engine.results.script_code import assigned, assigned_in_pieces, call, literal, remark, script
 from engine.results.script_rows import packed
-from engine.training.sampling import LengthGroupedSampler
+from engine.training.sampling import row_order
 
 HOSTILE = (
     '"; import os; os.abort() #',
@@ -69,21 +69,21 @@ def test_packed_row_numbers_are_unpacked(numbers: tuple[int, ...]) -> None:
     assert script_parts.unpacked(packed(numbers)) == sorted(numbers)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_the_order_of_a_script_is_that_of_a_run(seed: int) -> None:
+@pytest.mark.parametrize("grouping", ["where_it_saves", "always", "never"])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_order_of_a_script_is_that_of_a_run(seed: int, grouping: str) -> None:
     chance = random.Random(seed)
     lengths = [chance.choice((5, 9, 400) if seed % 2 else (30, 31)) for _ in range(chance.randrange(1, 300))]
-    ours, theirs = LengthGroupedSampler(lengths, 1 + seed, seed), script_parts.SeededOrder(lengths, 1 + seed, seed)
+    ours, theirs = (order(lengths, 1 + seed, seed, grouping) for order in (row_order, script_parts.row_order))
     for epoch in range(3):
-        ours.set_epoch(epoch)
-        theirs.set_epoch(epoch)
-        assert list(theirs) == list(ours) and len(theirs) == len(lengths)
+        ours.set_epoch(epoch)  # type: ignore[attr-defined]
+        theirs.set_epoch(epoch)  # type: ignore[attr-defined]
+        assert list(theirs) == list(ours) and len(theirs) == len(ours)  # type: ignore[arg-type]
 
 
 def test_both_kinds_of_order_occur() -> None:
-    assert (
-        script_parts.SeededOrder([5, 400] * 50, 8, 0).grouped and not script_parts.SeededOrder([30] * 50, 8, 0).grouped
-    )
+    kinds = [type(script_parts.row_order(lengths * 50, 8, 0)).__name__ for lengths in ([5, 400], [30, 31])]
+    assert kinds == ["EqualCostBatches", "SeededOrder"]
 
 
 @pytest.mark.parametrize("liked", [(True, True, False), (False, True, True, True, False, True), (True,)])

@@ -122,6 +122,7 @@ training/
   arguments.py        what a plan tells the trainers, by the libraries' names
   trainers.py         from an objective to its trainer
   whence.py           from where a run goes on
+  kept_tokens.py      rows as tokens, kept for the next run
   run_rows.py         the rows of a run as its trainers read them
   rewards.py          who judges the model's own answers: a rule or a reward model
   proof.py            whether a run did what it says, from disk

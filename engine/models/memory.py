@@ -36,6 +36,8 @@ TILE_TOKENS, TILE_WORDS = 4096, 32_768
 Source: trl 1.16, kernels/chunked_logprob.py, TOKEN_CHUNK_SIZE, and trainer/utils.py, _CHUNKED_LOGPROB_CHUNK_SIZE."""
 TILE_COPIES = 8
 """Logits, probabilities, their logarithms, the target's mask and gradients, as `_backward_tile` has them at once on a CPU."""
+LOGITS_AT_ONCE, LEARNT_COPIES = 2**23, 3.0
+"""Of text, off a card, so many logits at once (engine/training/text_loss.py), and their exponentials and gradient beside them."""
 WHOLE_COPIES = {Objective.ORPO: 3.6, Objective.CPO: 3.6, Objective.SIMPO: 3.0}
 """Copies of all logits in float32 at the top of the backward pass of trainers that make them whole."""
 PLAIN_COPIES = 4.0
@@ -63,15 +65,18 @@ class _Shape:
     dtype: str
     device: str
     whole: int = 0
+    largest_batch: int | None = None
 
     @property
     def tokens(self) -> int:
-        return self.rows * self.length
+        """Of the largest batch, its padding included; both sides of a pair, and what stands before the text."""
+        return self.rows * self.length if self.largest_batch is None else self.largest_batch
 
     @property
     def size(self) -> int:
-        """Bytes of a number in the arithmetic; on a card it is half precision, whatever the weights are kept in."""
-        return 2 if self.device == "cuda" else DTYPE_BYTES[self.dtype]
+        """Bytes of a number in the arithmetic, whatever the weights are kept in; on a card it is half precision but for a choice."""
+        halved = self.values.get("bf16", self.device == "cuda") is True or self.dtype == "float16"
+        return 2 if halved else DTYPE_BYTES[self.dtype]
 
     @property
     def head(self) -> int:
@@ -103,6 +108,7 @@ def estimate_memory(
     dtype: str,
     device: str = "cpu",
     whole: int = 0,
+    largest_batch: int | None = None,
 ) -> dict[str, int]:
     """Estimate the peak memory of a run by parts, in bytes.
 
@@ -118,6 +124,7 @@ def estimate_memory(
         dtype: Of the base's weights.
         device: "cpu", "cuda" or "mps".
         whole: Weights of layers that 4 bits leave whole (engine/models/four_bits.py).
+        largest_batch: Tokens of the largest batch, where batches are of equal cost instead of equally many rows.
 
     Returns:
         "weights", "quantisation", "adapter", "gradients", "optimizer", "activations", "logits", "reference", "generation",
@@ -126,7 +133,7 @@ def estimate_memory(
     Source: weights, gradients and optimizer: Rajbhandari et al. 2019, arXiv:1910.02054, section 3.1, counted over what is
     trained; 4-bit weights: Dettmers et al. 2023, arXiv:2305.14314, section 3; activations: engine/models/kept.py.
     """
-    shape = _shape(model, technique, hyperparameters, trained, tokens_per_row, dtype, device, whole)
+    shape = _shape(model, technique, hyperparameters, trained, tokens_per_row, dtype, device, whole, largest_batch)
     adapter = 0 if shape.method is TuningMethod.FULL else trained * FLOAT_BYTES
     parts = {
         "weights": _weight_bytes(shape),
@@ -155,7 +162,7 @@ _LATER_PARTS = ("logits", "reference", "generation", "reward_model")
 
 def _shape(
     model: PretrainedModel, technique: Technique, values: Mapping[str, Value], trained: int, tokens_per_row: int,
-    dtype: str, device: str, whole: int,
+    dtype: str, device: str, whole: int, largest_batch: int | None,
 ) -> _Shape:  # fmt: skip
     method, objective = method_of(technique, values), technique.objective
     length = _row_length(values, tokens_per_row)
@@ -164,7 +171,7 @@ def _shape(
     if METHODS[method].virtual_tokens:
         length += _integer(values, "num_virtual_tokens")
     rows = _integer(values, "per_device_train_batch_size") * (2 if objective in PAIRED else 1)
-    return _Shape(model, method, objective, values, trained, length, rows, dtype, device, whole)
+    return _Shape(model, method, objective, values, trained, length, rows, dtype, device, whole, largest_batch)
 
 
 def _row_length(values: Mapping[str, Value], tokens_per_row: int) -> int:
@@ -207,7 +214,7 @@ def _kept_bytes(shape: _Shape) -> int:
     """Count what the backward pass needs of each layer, for all tokens of a batch.
 
     With checkpointing only each layer's input is kept, and one layer is computed again at a time. Of 4-bit weights one layer at a
-    time is unpacked, and a card computes with copies of float32 weights in half precision.
+    time is unpacked, and half precision computes with copies of float32 weights.
     """
     kept, layers = KEPT[shape.method], shape.model.layers
     layer = _layer_bytes(shape, kept)
@@ -216,7 +223,8 @@ def _kept_bytes(shape: _Shape) -> int:
     else:
         stored = max(1, layers - _integer(shape.values, "frozen_layers")) * layer
     unpacked = shape.model.hidden_size * shape.inner * shape.size if METHODS[shape.method].quantised else 0
-    copies = shape.model.parameters * 2 if shape.device == "cuda" and shape.dtype == "float32" else 0
+    rounded = shape.dtype == "float32" and shape.size < FLOAT_BYTES and not METHODS[shape.method].quantised
+    copies = shape.model.parameters * shape.size if rounded else 0
     return round(stored + unpacked + copies)
 
 
@@ -236,7 +244,7 @@ def _layer_bytes(shape: _Shape, kept: Kept) -> float:
 
 
 def _logit_bytes(shape: _Shape) -> int:
-    """Count the logits alive at once: none with a head for labels, all of them in some trainers, tiles in the others.
+    """Count the logits alive at once: none with a head for labels, all of them in some trainers, parts or tiles in the others.
 
     In 16 bits, so on a graphics card, a kernel works in place on one tile.
     """
@@ -247,6 +255,9 @@ def _logit_bytes(shape: _Shape) -> int:
         return round(shape.tokens * shape.model.vocabulary * FLOAT_BYTES * whole)
     rows, words = min(shape.tokens, TILE_TOKENS), min(shape.model.vocabulary, TILE_WORDS)
     gradient = shape.head * FLOAT_BYTES if shape.method is TuningMethod.FULL else 0
+    if shape.objective is Objective.SFT and shape.device != "cuda":
+        at_once = min(shape.tokens * shape.model.vocabulary, LOGITS_AT_ONCE)
+        return round(at_once * FLOAT_BYTES * LEARNT_COPIES) + gradient
     if shape.size < FLOAT_BYTES:
         return rows * TILE_WORDS * shape.size + gradient
     return rows * words * shape.size * TILE_COPIES + gradient

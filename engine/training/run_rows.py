@@ -8,9 +8,10 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.data.conversions import CanonicalRow
 from engine.data.dataset import read_rows
-from engine.data.training_rows import RowsRequest, rows_for
+from engine.data.training_rows import RowsRequest
 from engine.events import RunEvent, RunWarned
 from engine.guide.objectives import OBJECTIVES
+from engine.training.kept_tokens import tokens_of
 from engine.training.stages import Stage, whole
 from engine.training.trainers import Row
 from engine.types import Dataset, DatasetType, Run, TrainingPlan
@@ -37,7 +38,7 @@ def tokenised_rows(
     if not rows:
         return []
     values = plan.hyperparameters
-    tokenised = rows_for(stage.objective, RowsRequest(
+    tokenised = tokens_of(stage.objective, RowsRequest(
         rows, dataset, tokenizer, whole(values, "max_length"), packing=values.get("packing") is True, labels=plan.labels,
         answer_tokens=whole(values, "max_completion_length") if OBJECTIVES[stage.objective].generates else 0,
         context_tokens=plan.model.context_length_tokens,

@@ -114,6 +114,35 @@ def test_a_paged_optimizer_is_suggested_only_where_it_works() -> None:
     assert optimizers == {"cpu": "adamw_torch", "cuda": "paged_adamw_8bit", "mps": "adamw_torch"}
 
 
+@pytest.mark.parametrize(
+    ("technique", "parameters", "device", "supports", "expected"),
+    [
+        ("lora", 30_000_000, "cpu", True, True), ("lora", 30_000_000, "cpu", False, False), ("lora", 1_000_000, "cpu", True, False),
+        ("qlora", 30_000_000, "cpu", True, False), ("rloo", 30_000_000, "cpu", True, False), ("lora", 1_000_000, "cuda", True, True),
+        ("lora", 30_000_000, "cuda", False, False), ("lora", 30_000_000, "mps", True, False),
+    ],
+)  # fmt: skip
+def test_16_bits_are_suggested_where_they_were_measured_to_gain(
+    technique: str, parameters: int, device: str, supports: bool, expected: bool
+) -> None:
+    found = resolved_hyperparameters(
+        TECHNIQUES[technique], model(parameters), 100, {}, device=device, supports_bfloat16=supports
+    )
+    assert {row.key: row.default for row in found}["bf16"] is expected
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_nothing_is_computed_twice_to_save_memory_unless_asked_for(device: str) -> None:
+    for technique in TECHNIQUES.values():
+        found = resolved_hyperparameters(technique, model(10**9), 100, {}, device=device, supports_bfloat16=True)
+        assert {row.key: row.default for row in found}["gradient_checkpointing"] is False
+
+
+def test_rows_are_ordered_by_length_only_where_that_is_free() -> None:
+    without = {technique.key for technique in TECHNIQUES.values() if "group_by_length" not in technique.hyperparameters}
+    assert without == {"kto", "rloo", "grpo", "rlhf"}
+
+
 def test_pissa_starts_as_the_model_itself() -> None:
     """alpha / rank must be 1, or the two factors do not give back what was taken out of the weights."""
     for method in (TuningMethod.PISSA, TuningMethod.OLORA):

@@ -13,7 +13,7 @@ from engine.guide.defaults import resolved_hyperparameters
 from engine.guide.techniques import TECHNIQUES
 from engine.models.catalog import Catalog
 from engine.models.hardware import Hardware
-from engine.training.plan import PlanRequest, evaluation_steps, make_plan
+from engine.training.plan import PlanRequest, evaluation_steps, largest_batch, make_plan
 from engine.training.stages import Stage, step_count
 from engine.types import Dataset, DatasetFormat, DatasetType, HeldOut, Objective, TrainingPlan
 
@@ -68,6 +68,30 @@ def test_rows_without_anything_to_learn_are_refused(request_: PlanRequest) -> No
 def test_held_out_rows_of_another_type_are_refused(request_: PlanRequest) -> None:
     other = HeldOut("file", replace(dataset(kind=DatasetType.CLASSIFICATION), name="other.csv"))
     assert mistakes_of(replace(request_, held_out=other)) == ["other.csv"]
+
+
+def test_batches_of_equal_cost_need_less_memory_and_the_same_steps(request_: PlanRequest) -> None:
+    uneven = replace(request_, mean_tokens=100.0, longest_tokens=250)
+    equal, random = (
+        make_plan(replace(uneven, settings={"group_by_length": choice})) for choice in ("where_it_saves", "never")
+    )
+    assert equal.estimate.memory_parts["activations"] < 0.6 * random.estimate.memory_parts["activations"]
+    assert equal.estimate.steps == random.estimate.steps
+
+
+def test_one_long_row_still_needs_its_room(request_: PlanRequest) -> None:
+    one = replace(request_, mean_tokens=10.0, longest_tokens=250)
+    assert largest_batch(one, make_plan(one).hyperparameters) == 250
+
+
+def test_rows_that_hardly_differ_are_foreseen_as_padded_to_the_longest(request_: PlanRequest) -> None:
+    assert largest_batch(request_, {**make_plan(request_).hyperparameters}) is None
+
+
+def test_16_bits_need_less_memory_than_32(request_: PlanRequest) -> None:
+    half, whole = (make_plan(replace(request_, settings={"bf16": choice})) for choice in (True, False))
+    assert half.dtype == whole.dtype == "float32"
+    assert half.estimate.memory_parts["activations"] < whole.estimate.memory_parts["activations"]
 
 
 def test_what_does_not_fit_in_memory_is_refused_before_it_starts(request_: PlanRequest) -> None:

@@ -105,12 +105,16 @@ def resolved_hyperparameters(
     method = method_of(technique, settings or {})
     keys = setting_keys(technique, settings or {})
     values = _values(technique, method, model, rows, device)
-    values["bf16"] = supports_bfloat16 and gains_by_bfloat16(technique.objective, method, model.parameters, device)
+    halved = supports_bfloat16 and gains_by_bfloat16(technique.objective, method, model.parameters, device)
+    values["bf16"], reasons = halved, {"bf16": BFLOAT16_REASONS[(supports_bfloat16, halved)]}
     values.update(given if method is technique.method else {})
     return tuple(
-        replace(HYPERPARAMETERS[key], default=values.get(key, HYPERPARAMETERS[key].default), **_limits(key, values))
+        replace(
+            HYPERPARAMETERS[key], default=values.get(key, HYPERPARAMETERS[key].default), **_limits(key, values),
+            help=HYPERPARAMETERS[key].help + reasons.get(key, ""),
+        )
         for key in keys
-    )
+    )  # fmt: skip
 
 
 def _values(
@@ -138,6 +142,14 @@ def _values(
         **OBJECTIVE_VALUES.get(technique.objective, {}),
         **METHOD_VALUES.get(method, {}),
     }
+
+
+BFLOAT16_REASONS = {
+    (True, True): " Here it is on: this device has it, and the model is large enough.",
+    (True, False): " Here it is off: this device has it, but so small a model, or what is done with it, gains nothing.",
+    (False, False): " Here it is off: this device does not have it.",
+}
+"""Why it is on or off by itself: by whether the device has it, and whether it is on."""
 
 
 def gains_by_bfloat16(objective: Objective, method: TuningMethod, parameters: int, device: str) -> bool:

@@ -128,7 +128,12 @@ def test_16_bits_are_suggested_where_they_were_measured_to_gain(
     found = resolved_hyperparameters(
         TECHNIQUES[technique], model(parameters), 100, {}, device=device, supports_bfloat16=supports
     )
-    assert {row.key: row.default for row in found}["bf16"] is expected
+    row = next(row for row in found if row.key == "bf16")
+    assert (
+        row.default is expected
+        and ("Here it is on" in row.help) is expected
+        and ("not have it" in row.help) is not supports
+    )
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])

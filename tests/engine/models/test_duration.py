@@ -82,6 +82,10 @@ def test_every_known_model_has_an_estimate_before_it_is_here(model, device):
     assert 0 < step_seconds(model=model, device=device) < step_seconds(Objective.GRPO, model=model, device=device)
 
 
+def test_16_bits_take_about_half_as_long():
+    assert step_seconds(bf16=True) == pytest.approx(step_seconds() / 2, rel=0.1)
+
+
 def test_longer_answers_take_longer():
     short, long = (step_seconds(Objective.RLOO, max_completion_length=length) for length in (32, 256))
     assert long > 2 * short

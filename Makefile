@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test setup lint starter examples general corpus compat effects gpu-check faults soak
+.PHONY: app test setup lint starter examples general corpus compat effects gpu-check gpu-bench faults soak
 .DEFAULT_GOAL := app
 
 $(VENV)/installed: pyproject.toml
@@ -50,6 +50,9 @@ soak: setup  ## the same with 200 kills at random moments
 
 gpu-check: setup  ## train every technique on an NVIDIA card and compare memory with what was predicted: writes benchmarks/gpu.md
 	$(BIN)/python benchmarks/gpu.py $(ARGS)
+
+gpu-bench: setup  ## measure speed on an NVIDIA card, beside trl: writes its section of benchmarks/gpu.md
+	$(BIN)/python benchmarks/gpu_speed.py $(ARGS)
 
 effects: setup  ## measure what each technique does to held-out answers (goes on where it was stopped): make effects ARGS="--techniques lora"
 	$(BIN)/python benchmarks/effects.py --write $(ARGS)

@@ -43,8 +43,7 @@ from engine.workspace import ASSETS, PlanChoices, Workspace
 Record = dict[str, object]
 
 RESULT = Path(__file__).with_name("gpu.md")
-WITHIN = 0.15
-"""How far a prediction may be from what was measured, as a share of the latter."""
+WITHIN = 0.15  # how far a prediction may be from what was measured, as a share of the latter
 
 # --- the models ------------------------------------------------------------------------------------------------------
 
@@ -66,12 +65,12 @@ class Shape:
 SHAPES: Mapping[str, Shape] = {
     "tiny": Shape("tiny", 64, 2, 2, 1, 128, 2048, True),
     "half": Shape("0.5B (the numbers of Qwen2.5-0.5B)", 896, 24, 14, 2, 4864, 151_936, True),
+    "one": Shape("1.5B (the numbers of Qwen2.5-1.5B)", 1536, 28, 12, 2, 8960, 151_936, True),
     "eight": Shape("8B (the numbers of Llama-3.1-8B)", 4096, 32, 32, 8, 14_336, 128_256, False),
 }
 """All are built as Llamas, also the one with Qwen2's numbers: LLaMA-Adapter knows no Qwen."""
 
-LARGE = (("qlora", "eight"),)
-"""What is trained on a larger model too."""
+LARGE = (("qlora", "eight"),)  # what is trained on a larger model too
 
 STANDARD_DEVIATION = 0.02
 ROPE = {"rope_type": "default", "rope_theta": 500_000.0}
@@ -135,7 +134,6 @@ def config_of(shape: Shape) -> Record:
 
 MAX_LENGTH, BATCH_ROWS = 256, 8
 ROWS = 64  # a tenth of them is held out
-
 CHARACTERS: Mapping[str, int] = {
     "instruction": 300, "prompt": 300,
     "output": 1500, "chosen": 1500, "rejected": 1500, "completion": 1500, "text": 700,
@@ -424,7 +422,9 @@ def train_all(arguments: argparse.Namespace) -> list[Record]:
                 file.write(json.dumps(record) + "\n")
             known[technique, shape] = record
             print(table_row(record), flush=True)
-        arguments.result.write_text(page(in_order(known), machine, arguments.steps), encoding="utf-8")
+        old = arguments.result.read_text("utf-8") if arguments.result.is_file() else ""
+        speed = "".join(old.partition("<!-- gpu-bench begins")[1:])  # the section of gpu_speed.py stays
+        arguments.result.write_text(page(in_order(known), machine, arguments.steps) + speed, encoding="utf-8")
     return [known[row] for row in wanted]
 
 

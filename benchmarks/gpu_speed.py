@@ -91,7 +91,7 @@ class Watch:
             self.profiler.start()
         if self.profiler and len(self.moments) == WARM_STEPS + 11:
             self.profiler.stop()
-            order = "cuda_time_total" if torch.cuda.is_available() else "cpu_time_total"
+            order = "self_cuda_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
             print(self.profiler.key_averages().table(sort_by=order, row_limit=10), file=sys.stderr)
             self.profiler = None
 
@@ -101,10 +101,16 @@ class Watch:
         return float(sum(int(count) for count in self.tokens[WARM_STEPS:-1]) / seconds)
 
 
+def rows_of(lengths: str) -> list[dict[str, str]]:
+    """Return questions and answers; to be packed, plain texts, since Luthier fills up nothing else."""
+    made = list(made_rows(MADE_ROWS))
+    return [{"text": " ".join(row.values())} for row in made] if lengths == "packed" else made
+
+
 def plan_of(workspace: Workspace, place: Path, model: Path, asked: argparse.Namespace) -> TrainingPlan:
     """Return a plan with its own defaults, but for the number of steps and, where rows are packed, their length."""
     file = place / "rows.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in made_rows(MADE_ROWS)), encoding="utf-8")
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows_of(asked.lengths)), encoding="utf-8")
     dataset = workspace.data.inspect(file).dataset
     assert dataset is not None
     settings: dict[str, Value] = {"max_steps": asked.steps, "watched_prompts": 0, "eval_steps": asked.steps}
@@ -183,7 +189,7 @@ def train_with_trl(asked: argparse.Namespace, model: Path, plan: TrainingPlan) -
             per_device_train_batch_size=values["per_device_train_batch_size"] if card else 1,
         )  # fmt: skip
         SFTTrainer(
-            model=loaded, args=settings, train_dataset=Dataset.from_list(list(made_rows(MADE_ROWS))),
+            model=loaded, args=settings, train_dataset=Dataset.from_list(rows_of(asked.lengths)),
             processing_class=AutoTokenizer.from_pretrained(model), peft_config=None if asked.technique == "full" else adapter,
         ).train()  # fmt: skip
 

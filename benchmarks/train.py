@@ -7,7 +7,7 @@ One epoch over the same rows with the same adapter (LoRA, rank 16, all linear la
 each way of train_ways.py; every run in a process of its own, the ways in turns. Told are real tokens (padding is not counted) a CPU
 second and a second by the clock from the first to the last step, the loss on held-out rows afterwards, and the most memory;
 then the ratio of Luthier's run to each other way, run by run. `--peer NAME=PYTHON` adds the same work in another program,
-whose Python is given (unsloth, llamafactory).
+whose Python is given (see train_peers.py).
 """
 
 from __future__ import annotations

@@ -163,6 +163,8 @@ RULES: tuple[Rule, ...] = (
          "full fine-tuning in float16 breaks, and this card has no bfloat16", "Choose LoRA."),
     Rule("bfloat16_device", "bf16", lambda c: c.is_on("bf16") and (c.device == "mps" or c.dtype == "float16"),
          "this device does not compute in bfloat16", "Turn it off."),
+    Rule("bfloat16_quantised", "bf16", lambda c: c.is_on("bf16") and c.device == "cpu" and METHODS[c.method].quantised,
+         "on a processor 4-bit weights are unpacked to 32 bits, and computed with in those", "Turn it off."),
     Rule("paged_device", "optim", lambda c: c.settings.get("optim") in _EIGHT_BIT and c.device in {"cpu", "mps"},
          "paged 8-bit AdamW needs an NVIDIA card", "Choose another optimizer."),
     Rule("packing_rows", "packing", lambda c: c.is_on("packing") and c.dataset_type is not None and not _is_text(c),

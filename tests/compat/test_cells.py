@@ -48,6 +48,21 @@ def test_methods_and_objectives_train_with_each_option(cell: Cell, train_and_che
     train_and_check(cell)
 
 
+HALVED = {"bf16": "true", "group_by_length": "always", "gradient_accumulation_steps": "2"}
+IN_16_BITS = [Cell("instruction", method, "answers", HALVED) for method in METHODS]
+IN_16_BITS += [
+    Cell(key, TuningMethod.LORA, file, HALVED)
+    for key, file in (("dpo", "pairs"), ("orpo", "pairs"), ("classification", "labels"), ("reward_model", "pairs"))
+]
+
+
+@pytest.mark.parametrize("cell", [cell for cell in IN_16_BITS if not cell.broken], ids=str)
+def test_methods_and_objectives_train_in_16_bits_and_in_batches_of_equal_cost(
+    cell: Cell, train_and_check: Callable[[Cell], Run]
+) -> None:
+    train_and_check(cell)
+
+
 @pytest.mark.parametrize("cell", ALLOWED if os.environ.get(ALL) else [], ids=str)
 def test_every_allowed_cell_trains(cell: Cell, train_and_check: Callable[[Cell], Run]) -> None:
     train_and_check(cell)
@@ -58,6 +73,7 @@ FORBIDDEN_OPTIONS = {
     "prefix_checkpointing": Cell("dpo", M.PREFIX_TUNING, "pairs", {"gradient_checkpointing": "true"}),
     "llama_adapter_checkpointing": Cell("instruction", M.LLAMA_ADAPTER, "answers", {"gradient_checkpointing": "true"}),
     "paged_device": Cell("qlora", M.QLORA, "answers", {"optim": "paged_adamw_8bit"}),
+    "bfloat16_quantised": Cell("qlora", M.QLORA, "answers", {"bf16": "true"}),
     "packing_rows": Cell("lora", M.LORA, "answers", {"packing": "true"}),
     "text_only": Cell("continued_pretraining", M.FULL, "messages"),
     "instruction_text": Cell("instruction", M.LORA, "text"),
@@ -75,7 +91,7 @@ FORBIDDEN_OPTIONS = {
     ),
 }
 OF_METHODS = {rule.key for cell in FORBIDDEN for rule in cell.broken}
-ELSEWHERE = {"llama_adapter_family", "quantised_device", "full_half"}
+ELSEWHERE = {"llama_adapter_family", "quantised_device", "full_half", "bfloat16_device"}
 """Rules about other models and devices than are here; the guide's own tests hold them."""
 
 

@@ -55,6 +55,9 @@ PAIRS = {
     "bfloat16_device": Pair(
         replace(of("lora", bf16=True), device="mps"), replace(of("lora", bf16=True), device="cuda")
     ),
+    "bfloat16_quantised": Pair(
+        replace(of("qlora", bf16=True), device="cpu"), replace(of("qlora", bf16=True), device="cuda")
+    ),
     "paged_device": Pair(
         replace(of("lora", optim="paged_adamw_8bit"), device="cpu"), replace(of("lora", optim="paged_adamw_8bit"), device="cuda")
     ),

@@ -406,16 +406,19 @@ LARGEST_BATCH = 1.3
 """The largest batch of equal cost beside the average one. Seen with lengths like real ones: 1.1 to 1.3."""
 
 
+def has_equal_cost(objective: Objective, values: Mapping[str, Value], longest: float, mean: float) -> bool:
+    """Whether batches are of equal cost, as far as that can be told of the longest and the mean length of the rows."""
+    grouping = values.get("group_by_length", NEVER)
+    alone = objective in {Objective.SFT, Objective.CLASSIFICATION} and OBJECTIVES[objective].orders_rows
+    differs = longest > SURE_TO_SORT * mean
+    return (
+        alone and values.get("packing") is not True and (grouping == ALWAYS or (grouping == WHERE_IT_SAVES and differs))
+    )
+
+
 def largest_batch(request: PlanRequest, values: Mapping[str, Value]) -> int | None:
     """Return the tokens of the largest batch where batches are of equal cost; None where they are of equally many rows."""
-    grouping, facts = values.get("group_by_length", NEVER), OBJECTIVES[request.technique.objective]
-    differs = request.longest_tokens > SURE_TO_SORT * request.mean_tokens
-    alone = request.technique.objective in {Objective.SFT, Objective.CLASSIFICATION} and facts.orders_rows
-    if (
-        not alone
-        or values.get("packing") is True
-        or not (grouping == ALWAYS or (grouping == WHERE_IT_SAVES and differs))
-    ):
+    if not has_equal_cost(request.technique.objective, values, request.longest_tokens, request.mean_tokens):
         return None
     rows = whole(values, "per_device_train_batch_size")
     before = whole(values, "num_virtual_tokens") if METHODS[method_of(request.technique, values)].virtual_tokens else 0

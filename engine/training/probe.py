@@ -27,6 +27,7 @@ from engine.models.accelerator import Accelerator
 from engine.models.loading import load_tokenizer
 from engine.training import checkpoints
 from engine.training.peak_memory import PeakMemory, give_freed_memory_back
+from engine.training.plan import LARGEST_BATCH, has_equal_cost
 from engine.training.run_rows import tokenised_rows
 from engine.training.runner import (
     release_memory,
@@ -149,7 +150,9 @@ class _Clock(TrainerCallback):
 
 def _cut_down(plan: TrainingPlan, run: Run) -> TrainingPlan:
     """Return the plan with its longest rows alone, as many as a step takes, and nothing to check against."""
-    numbers = _longest(plan, run)
+    order, lengths = _by_length(plan)
+    rows_of_a_batch = _rows_of_a_batch(plan, lengths)
+    numbers = _longest(plan, run, order, rows_of_a_batch)
     path = run.directory / plan.dataset.parquet_path.name
     rows = pyarrow.Table.from_pylist(
         read_rows(plan.dataset, numbers), schema=pyarrow.parquet.read_schema(plan.dataset.parquet_path)
@@ -157,16 +160,15 @@ def _cut_down(plan: TrainingPlan, run: Run) -> TrainingPlan:
     pyarrow.parquet.write_table(rows, path)
     return replace(
         plan, dataset=replace(plan.dataset, parquet_path=path, rows=len(numbers)), held_out=HeldOut("none"),
-        hyperparameters={**plan.hyperparameters, "max_steps": STEPS},
+        hyperparameters={**plan.hyperparameters, "max_steps": STEPS, "per_device_train_batch_size": rows_of_a_batch},
     )  # fmt: skip
 
 
-def _longest(plan: TrainingPlan, run: Run) -> list[int]:
+def _longest(plan: TrainingPlan, run: Run, order: Sequence[int], rows_of_a_batch: int) -> Sequence[int]:
     """Return the numbers of the longest training rows that are learnt from, the longest first.
 
     Texts that are put together may all be needed to fill the batches.
     """
-    order = _by_length(plan)
     if plan.hyperparameters.get("packing") is True:
         return order
     tokenizer = load_tokenizer(plan.model)
@@ -181,20 +183,30 @@ def _longest(plan: TrainingPlan, run: Run) -> list[int]:
         )
         if tokenised_rows([row], plan.dataset, plan, stage, tokenizer, run, _unheard)
     )
-    return list(islice(usable, _rows_of_a_step(plan))) or order[:1]
+    return list(islice(usable, _rows_of_a_step(plan, rows_of_a_batch))) or order[:1]
 
 
-def _by_length(plan: TrainingPlan) -> list[int]:
-    """Return the numbers of the training rows, those of the most characters first."""
+def _by_length(plan: TrainingPlan) -> tuple[list[int], list[int]]:
+    """Return the numbers of the training rows, those of the most characters first, and these characters."""
     facts = facts_of(plan.dataset.parquet_path)
     lengths = numpy.sum([facts[name].to_numpy() for name in facts.column_names if name not in NOT_LENGTHS], axis=0)
     kept = set(plan.held_out.indices)
-    return [int(number) for number in numpy.argsort(-lengths, kind="stable") if int(number) not in kept]
+    order = [int(number) for number in numpy.argsort(-lengths, kind="stable") if int(number) not in kept]
+    return order, [int(lengths[number]) for number in order]
 
 
-def _rows_of_a_step(plan: TrainingPlan) -> int:
+def _rows_of_a_batch(plan: TrainingPlan, lengths: Sequence[int]) -> int:
+    """Count the longest rows of a batch: where batches are of equal cost, of long rows there are few in one."""
+    rows = whole(plan.hyperparameters, "per_device_train_batch_size")
+    mean, longest = sum(lengths) / max(1, len(lengths)), max(lengths, default=1)
+    if has_equal_cost(technique_of(plan.technique).objective, plan.hyperparameters, longest, mean):
+        return max(1, min(rows, int(LARGEST_BATCH * rows * mean / longest)))
+    return rows
+
+
+def _rows_of_a_step(plan: TrainingPlan, rows_of_a_batch: int) -> int:
     """Count the rows that fill every batch of a step."""
     values, objective = plan.hyperparameters, technique_of(plan.technique).objective
-    rows = whole(values, "per_device_train_batch_size") * whole(values, "gradient_accumulation_steps")
+    rows = rows_of_a_batch * whole(values, "gradient_accumulation_steps")
     answers = whole(values, "num_generations") if OBJECTIVES[objective].generates else 1
     return max(rows // answers, FEWEST_ROWS if objective is Objective.RLHF else 1)

@@ -144,3 +144,23 @@ def test_where_nothing_helps_the_refusal_says_so(workspace: Workspace, small_mac
     small_machine(2**20)
     with pytest.raises(PlanError, match="smaller model"):
         workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {}))
+
+
+def test_few_long_rows_among_short_ones_are_tried_as_few_as_a_batch_of_equal_cost_holds(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    path = tmp_path / "mixed.jsonl"
+    rows = (
+        {"prompt": f"What says {n}?", "completion": "the shop opens at nine " * (80 if n % 8 == 0 else 2)}
+        for n in range(64)
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    dataset = workspace.data.inspect(path).dataset
+    assert dataset
+    taken = {
+        grouping: workspace.probe(
+            workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {"group_by_length": grouping}))
+        ).measured_bytes
+        for grouping in ("never", "always")
+    }
+    assert taken["always"] < 0.8 * taken["never"]

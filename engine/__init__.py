@@ -196,6 +196,7 @@ results/
   export_quantised.py models rounded by bitsandbytes or torchao
   export_writers.py   how each format is written, and loaded again by others
   round_trip.py       whether an exported folder is still the run's model
+  gguf_trial.py       a GGUF file asked in llama.cpp itself, where that is installed
   export_making.py    one export while it is made
   export_speed.py     what exported folders cost and are worth
   export_jobs.py      jobs in the background, with progress and cancel

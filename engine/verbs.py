@@ -169,6 +169,7 @@ def export(workspace: Workspace, arguments: argparse.Namespace) -> object:
             "prompts": trip.prompts, "same": trip.same, "max_logit_difference": trip.max_logit_difference,
             "same_prompt_tokens": trip.same_prompt_tokens, "same_stop_tokens": trip.same_stop_tokens, "loaded_by": trip.loaded_by,
             "tolerance": asdict(trip.tolerance),
+            "llama_cpp": {**asdict(trip.llama_cpp), "sentence": trip.llama_cpp.sentence} if trip.llama_cpp else None,
         },
         **({"pushed": pushed} if pushed else {}),
     }  # fmt: skip

@@ -17,6 +17,7 @@ STATUS_IN_WORDS: Mapping[ExportStatus, tuple[str, str]] = {
     ExportStatus.FAILED: ("failed", "error"),
     ExportStatus.CANCELLED: ("cancelled", "note"),
 }
+HAVE_LLAMA_CPP = "To have exports tried with it: pip install llama-cpp-python."
 MOST_ENDED, MOST_KEPT = 5, 50
 PUSH_CANCELLED = "None of its files is to be seen there. An empty repository may have been made; a later push of the same name uses it."
 
@@ -133,6 +134,13 @@ def _kept(one: KeptExport, titles: Mapping[str, str], names: Mapping[str, str], 
 
 def _verdict(trip: RoundTrip) -> tuple[str, str]:
     """Return in a word, and its tone, how near an export is: rounded numbers may answer otherwise within what is allowed."""
+    other = trip.llama_cpp
+    if trip.same == trip.prompts and other and other.program and not other.is_alike:
+        return (
+            "not answered by llama.cpp"
+            if other.trouble
+            else f"{other.same} of {other.prompts} answers the same in llama.cpp"
+        ), "warning"
     return (
         ("same answers", "good")
         if trip.same == trip.prompts
@@ -151,7 +159,7 @@ def exported(model: ExportedModel) -> str:
     use = USES.get(model.format, USE_AS_MODEL).format(folder=str(model.directory))
     files = ", ".join(model.files[:12]) + (" …" if len(model.files) > 12 else "")
     return (
-        f'<p class="round-trip">{_round_trip(model.round_trip)}</p>'
+        f'<p class="round-trip">{_round_trip(model.round_trip)}</p>{_llama_cpp(model.round_trip)}'
         f'<p><code class="path">{text(model.directory)}</code> <span class="muted">{words.bytes_text(model.bytes)}, '
         f"{words.counted(len(model.files), 'file')}, {model.seconds:.0f} s</span></p>"
         f'<details><summary>Files, and how to load it</summary><p class="muted">{text(files)}</p><pre tabindex="0">{text(use)}</pre></details>'
@@ -166,3 +174,10 @@ def _round_trip(trip: RoundTrip) -> str:
         f"{tolerance.logits:g}; the same tokens of every prompt and the same tokens that end an answer."
     )
     return f"{term('Round trip', meaning)}: {asked}; largest {term('logit', 'What a model gives each token before it becomes a probability')} difference {trip.max_logit_difference:.2g}."
+
+
+def _llama_cpp(trip: RoundTrip) -> str:
+    """Return what llama.cpp itself answered, or how to have it asked; nothing of formats that it does not read."""
+    if not trip.llama_cpp:
+        return ""
+    return f"<p>{text(trip.llama_cpp.sentence + ('' if trip.llama_cpp.program else f' {HAVE_LLAMA_CPP}'))}</p>"

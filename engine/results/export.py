@@ -103,6 +103,7 @@ class ExportFormat:
         missing: Why it cannot be written at all yet; empty when it can.
         setting: The one setting it takes; empty for none.
         tolerances: From each value of that setting, the usual one first, to how far it may be from the run; one row for "" without.
+        for_llama_cpp: Whether llama.cpp reads it.
     """
 
     key: str
@@ -116,6 +117,7 @@ class ExportFormat:
     missing: str = ""
     setting: str = ""
     tolerances: Mapping[str, Tolerance] = field(default_factory=lambda: {"": EXACT})
+    for_llama_cpp: bool = False
 
     def with_tolerances(self, tolerances: Mapping[str, Tolerance]) -> ExportFormat:
         """Return the format with other tolerances for some values of its setting."""
@@ -138,6 +140,55 @@ class ExportFormat:
 
 
 @dataclass(frozen=True)
+class LlamaCppTrip:
+    """What llama.cpp itself answered with a GGUF file, asked the same as the run.
+
+    Attributes:
+        program: Which llama.cpp; empty when it was not tried.
+        trouble: Why it was not tried or could not answer, without its full stop; empty when it answered.
+        prompts: How many it was asked.
+        same: Of them, those that got the very same tokens for an answer.
+        same_prompts: Of them, those that it cut into the very same tokens; None where a prompt has no text that others could lay out.
+        least: Share of the prompts that must be answered with the very same tokens; None where numbers are so coarse that nothing is asked.
+    """
+
+    program: str
+    trouble: str
+    prompts: int = 0
+    same: int = 0
+    same_prompts: int | None = None
+    least: float | None = None
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether it answered, and all as the run."""
+        return not self.trouble and self.same == self.prompts and self.same_prompts in (None, self.prompts)
+
+    @property
+    def problem(self) -> str:
+        """Say why the file is not the run's model in llama.cpp; empty when it is, was not tried, or nothing is asked of it."""
+        if not self.program or self.least is None:
+            return ""
+        if self.trouble:
+            return f"llama.cpp {self.trouble}"
+        if self.same_prompts not in (None, self.prompts):
+            return f"llama.cpp cuts only {self.same_prompts} of {self.prompts} questions into the same tokens"
+        if self.same < self.least * self.prompts:
+            return f"in llama.cpp only {self.same} of {self.prompts} answers are the same"
+        return ""
+
+    @property
+    def sentence(self) -> str:
+        """Say what was found."""
+        if not self.program:
+            return f"llama.cpp itself was not tried with this file: {self.trouble}."
+        if self.trouble:
+            return f"llama.cpp itself ({self.program}) {self.trouble}."
+        cut = "" if self.same_prompts is None else f", and cut {self.same_prompts} of them into the very same tokens"
+        return f"llama.cpp itself ({self.program}) answered {self.same} of {self.prompts} questions with the very same tokens{cut}."
+
+
+@dataclass(frozen=True)
 class RoundTrip:
     """What an exported folder answered, loaded by other means than ours, beside what the run answers.
 
@@ -149,6 +200,7 @@ class RoundTrip:
         same_stop_tokens: Whether the same tokens end an answer.
         loaded_by: By what it was loaded.
         tolerance: What was asked of it.
+        llama_cpp: What llama.cpp itself answered; None where it does not read the format.
     """
 
     prompts: int
@@ -158,6 +210,7 @@ class RoundTrip:
     same_stop_tokens: bool
     loaded_by: str
     tolerance: Tolerance
+    llama_cpp: LlamaCppTrip | None = None
 
     @property
     def problem(self) -> str:
@@ -170,7 +223,7 @@ class RoundTrip:
             return f"a logit is off by {self.max_logit_difference:.3g}, more than {self.tolerance.logits:g}"
         if self.same < self.tolerance.same * self.prompts:
             return f"only {self.same} of {self.prompts} answers are the same"
-        return ""
+        return self.llama_cpp.problem if self.llama_cpp else ""
 
 
 @dataclass(frozen=True)
@@ -234,7 +287,7 @@ _ROWS = (
     ExportFormat("torchao_int4", "4 bits, torchao", "Whole numbers of 4 bits, by torchao.", "torchao", missing=_NO_FOUR_BITS),
     ExportFormat(
         "gguf", "GGUF", "One file for llama.cpp and Ollama.", "gguf", families=frozenset(FAMILIES), against=reason_against_folder,
-        setting="quantisation", tolerances=_GGUF
+        setting="quantisation", tolerances=_GGUF, for_llama_cpp=True
     ),
 )  # fmt: skip
 

@@ -15,7 +15,8 @@ from engine.models.loading import LOAD_ERRORS, load_tokenizer
 from engine.models.tuned import Recipe, recipe_of
 from engine.results.export import ExportedModel, ExportFormat, ExportProgress, RoundTrip
 from engine.results.export_folder import files_of, new_folder
-from engine.results.export_writers import WRITERS, Subject, public_name
+from engine.results.export_writers import GGUF_FILE, WRITERS, Subject, public_name
+from engine.results.gguf_trial import ask_llama_cpp
 from engine.results.round_trip import (
     Probes,
     Stopped,
@@ -122,6 +123,11 @@ def _write_and_try(
     yield ExportProgress("Loading what was written, by other means", 0.65)
     trip = _try(order, folder, recipe, probes, ours)
     gc.collect()
+    if order.row.for_llama_cpp and not trip.problem:
+        yield ExportProgress("Asking llama.cpp the same", 0.85)
+        same = trip.tolerance.same
+        said = ask_llama_cpp(folder / GGUF_FILE, tokenizer, probes, ours, order.choice, same)
+        trip = replace(trip, llama_cpp=said)
     if trip.problem:
         raise RunError(
             "what was written is not the model of the run, so it was removed", where=order.run.name, found=trip.problem,
@@ -205,6 +211,7 @@ def _write_card(order: ExportOrder, folder: Path, trip: RoundTrip) -> None:
         f"Loaded by {trip.loaded_by} from this folder and asked {trip.prompts} questions, greedily: {trip.same} answers had the very same "
         f"tokens as those of the run's own weights in float32. The largest difference of a logit was {trip.max_logit_difference:.3g} "
         f"(allowed: {trip.tolerance.logits:g}). Prompts and stop tokens were the same.", "",
+        *([trip.llama_cpp.sentence, ""] if trip.llama_cpp else []),
         "## Licence", "", f"The base model's licence is said to be: {licence}. What is made of a model is bound by it too.", "",
         order.card,
     ])  # fmt: skip

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine.errors import DiskFull, UsageError
-from engine.results.export import ExportedModel, ExportSpeed, RoundTrip, Tolerance
+from engine.results.export import ExportedModel, ExportSpeed, LlamaCppTrip, RoundTrip, Tolerance
 
 MOST_RECORDS = 1_000
 """No workspace is expected to hold more; the oldest are not read."""
@@ -247,7 +247,7 @@ def _export_of(facts: Mapping[str, Any]) -> KeptExport | None:
         model, trip = facts["model"], facts["model"]["round_trip"]
         exported = ExportedModel(**{
             **model, "directory": Path(model["directory"]), "files": tuple(model["files"]),
-            "round_trip": RoundTrip(**{**trip, "tolerance": Tolerance(**trip["tolerance"])}),
+            "round_trip": _trip_of(trip),
         })  # fmt: skip
         if not all(_is_inside(name) for name in exported.files):
             return None
@@ -255,6 +255,12 @@ def _export_of(facts: Mapping[str, Any]) -> KeptExport | None:
         return replace(kept, change=_change(exported, facts["marks"]))
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _trip_of(facts: Mapping[str, Any]) -> RoundTrip:
+    asked = facts.get("llama_cpp")  # records of before know nothing of it
+    more = {"tolerance": Tolerance(**facts["tolerance"]), "llama_cpp": LlamaCppTrip(**asked) if asked else None}
+    return RoundTrip(**{**facts, **more})
 
 
 def _is_inside(name: str) -> bool:

@@ -227,7 +227,7 @@ def _gguf_usage(recipe: Recipe, choice: str) -> str:
         "Matrices whose width is no multiple of 32 keep 16 bits, and with fewer than 8 bits the embedding and the head keep 8. "
         "llama.cpp's own `llama-quantize` makes more kinds (Q4_K_M and others) from an F16 file. The file was read back by transformers, and "
         "what transformers 5.23 leaves out (stretched positions, the turns of windowed layers, Gemma's caps, the first Gemma) was added from "
-        "the file; llama.cpp reads all of it. llama.cpp and Ollama were not tried with this file. With SentencePiece's tokens llama.cpp puts "
+        "the file; llama.cpp reads all of it. Ollama was not tried with this file. With SentencePiece's tokens llama.cpp puts "
         "a space before a text, also where the text begins with one, or before none. The name for how text is cut before it becomes tokens "
         "(`tokenizer.ggml.pre`) decides in llama.cpp how digits are cut: `smollm` and `qwen2` one by one, `llama-bpe` up to three together, `gpt-2` all together.",
     ])  # fmt: skip

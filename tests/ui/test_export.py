@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import RunError, UsageError
-from engine.results.export import EXACT, EXPORT_FORMATS
+from engine.results.export import EXACT, EXPORT_FORMATS, LlamaCppTrip
 from engine.types import Run
 from engine.workspace import (
     ExportChoice,
@@ -56,6 +56,23 @@ def test_an_export_that_is_kept_says_how_it_was_tried_and_what_to_type() -> None
     assert "19 of 20 questions answered with the very same tokens" in drawn and "ollama create" in drawn
     assert "19 of 20 answers the same" in drawn and "pill-good" not in drawn
     assert 'data-pick="delete:k" data-confirm="' in drawn and "cancel:" not in drawn and "<img" not in drawn
+
+
+@pytest.mark.parametrize(
+    ("said", "found", "verdict"),
+    [
+        (LlamaCppTrip("", EVIL), "pip install llama-cpp-python", "same answers"),
+        (LlamaCppTrip(EVIL, "", 20, 20, 20), "answered 20 of 20 questions", "same answers"),
+        (LlamaCppTrip(EVIL, "", 20, 13, 20), "answered 13 of 20 questions", "13 of 20 answers the same in llama.cpp"),
+        (LlamaCppTrip(EVIL, "could not"), ") could not.", "not answered by llama.cpp"),
+    ],
+)  # fmt: skip
+def test_what_llama_cpp_itself_answered_stands_beside_the_round_trip(
+    said: LlamaCppTrip, found: str, verdict: str
+) -> None:
+    trip = replace(TRIP, same=20, llama_cpp=said)
+    drawn = export_views.jobs([], [replace(KEPT, model=replace(DONE, round_trip=trip))], {}, {"r": "run"}, 0)
+    assert found in drawn and f">{verdict}<" in drawn and "<img" not in drawn
 
 
 def test_an_export_that_was_changed_is_said_and_cannot_be_pushed() -> None:

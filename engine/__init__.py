@@ -187,6 +187,8 @@ results/
   gguf_families.py    which families are written as GGUF, and in what they differ: a table
   gguf_tokenizer_kinds.py which tokenizers llama.cpp has a name for
   gguf_sentencepiece.py SentencePiece's pairs as scores, and cut as llama.cpp does
+  other_programs.py   another program at work on an export, that can be ended
+  gguf_converter.py   llama.cpp's own converter, where it is found
   export.py           which formats a tuned model can be exported to, and why not
   export_folder.py    a folder that appears whole or not at all
   gguf_tokenizer.py   a tokenizer and its template in the words of GGUF

@@ -46,7 +46,7 @@ def _format(choice: ExportChoice, chosen: str) -> str:
     says = (
         f'<span class="reason">{text(choice.reason)}</span>'
         if choice.reason
-        else f'<span class="muted">{text(row.purpose)}</span>'
+        else f'<span class="muted">{text(f"{row.purpose} {choice.note}".strip())}</span>'
     )
     return (
         f'<button type="button" class="choice" data-pick="format:{text(row.key)}" aria-pressed="{str(row.key == chosen).lower()}"{off}>'

@@ -10,18 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from shutil import which
 
 from engine.errors import UsageError
 from engine.guide.methods import METHODS
 from engine.guide.techniques import TECHNIQUES, method_of
 from engine.models.adapters import HEADED
+from engine.results.gguf_converter import HOW_TO_HAVE, KINDS, find_converter
 from engine.results.gguf_families import FAMILIES
 from engine.results.gguf_tokenizer_kinds import reason_against_folder
 from engine.types import TuningMethod, Value
-
-CONVERTER = "convert_hf_to_gguf.py"
-"""What llama.cpp calls its own."""
 
 
 @dataclass(frozen=True)
@@ -251,10 +248,11 @@ class ExportedModel:
 
 @dataclass(frozen=True)
 class ExportChoice:
-    """A format for one run; `reason` says why it cannot be, and is empty when it can."""
+    """A format for one run; `reason` says why it cannot be, and is empty when it can; `note` what is special to this run."""
 
     row: ExportFormat
     reason: str = ""
+    note: str = ""
 
 
 _DTYPES = {"float32": EXACT, "float16": Tolerance(0.25, 0.7), "bfloat16": Tolerance(2.0, 0.5)}
@@ -314,20 +312,37 @@ def reason_against(
     reason = _against_merging(method) if row.merged else _against_adapter(method)
     if reason:
         return reason
-    if row.families and family not in row.families:
-        more = (
-            " llama.cpp's own converter, which is on this machine, can do more: give it the merged model."
-            if which(CONVERTER)
-            else ""
-        )
-        return (
-            f"{row.title} is written for {', '.join(sorted(row.families))}; this model is of the family {family}.{more}"
-        )
-    if row.missing or (folder and row.against(folder)):
-        return row.missing or (row.against(folder) if folder else "")
+    if row.missing:
+        return row.missing
+    if (refused := _against_model(row, family, folder)) and not (row.for_llama_cpp and find_converter()):
+        return f"{refused} {HOW_TO_HAVE}" if row.for_llama_cpp else refused
     if row.package and find_spec(row.package) is None:
         return f"The package {row.package} is not installed."
     return ""
+
+
+def is_converted(row: ExportFormat, family: str, folder: Path | None) -> bool:
+    """Whether a model that Luthier does not write to this format is left to llama.cpp's own converter."""
+    return row.for_llama_cpp and bool(_against_model(row, family, folder)) and find_converter() is not None
+
+
+def note_on(row: ExportFormat, family: str, folder: Path | None) -> str:
+    """Say what is special to a format with this model; empty for nothing."""
+    return f"By llama.cpp's own converter, as {', '.join(KINDS)}." if is_converted(row, family, folder) else ""
+
+
+def reason_against_choice(row: ExportFormat, choice: str, family: str, folder: Path | None) -> str:
+    """Say why the value of a format's setting cannot be for this model; empty when it can."""
+    if choice in KINDS or not is_converted(row, family, folder):
+        return ""
+    return f"llama.cpp's own converter, which this model needs, writes {', '.join(KINDS)} and not {choice}."
+
+
+def _against_model(row: ExportFormat, family: str, folder: Path | None) -> str:
+    if row.families and family not in row.families:
+        families = ", ".join(sorted(row.families))
+        return f"{row.title} is written for {families}; this model is of the family {family}."
+    return row.against(folder) if folder else ""
 
 
 def _against_adapter(method: TuningMethod) -> str:

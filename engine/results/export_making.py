@@ -15,7 +15,7 @@ from engine.models.loading import LOAD_ERRORS, load_tokenizer
 from engine.models.tuned import Recipe, recipe_of
 from engine.results.export import ExportedModel, ExportFormat, ExportProgress, RoundTrip
 from engine.results.export_folder import files_of, new_folder
-from engine.results.export_writers import GGUF_FILE, WRITERS, Subject, public_name
+from engine.results.export_writers import GGUF_FILE, WRITERS, Subject, by_converter, public_name
 from engine.results.gguf_trial import ask_llama_cpp
 from engine.results.round_trip import (
     Probes,
@@ -195,6 +195,8 @@ def _bytes_of(order: ExportOrder) -> int:
     widths = BYTES_A_WEIGHT.get(order.row.key) or BYTES_A_WEIGHT.get(order.choice, 2.0)
     if order.row.key == "adapter":
         return sum(path.stat().st_size for path in order.checkpoint.glob("adapter_*")) + OTHER_FILES_BYTES
+    if order.row.for_llama_cpp and by_converter(reference_recipe(order.run)):
+        widths += BYTES_A_WEIGHT["float32"]  # of the merged model that the converter reads
     return int(plan.model.parameters * widths) + OTHER_FILES_BYTES
 
 

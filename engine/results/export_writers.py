@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -26,7 +27,9 @@ from transformers import (
 
 from engine.models.loading import DTYPES, LOAD_LOCK, end_token_ids
 from engine.models.tuned import Recipe
+from engine.results.export import EXPORT_FORMATS, is_converted
 from engine.results.export_quantised import load_quantised, save_quantised
+from engine.results.gguf_converter import TOKENIZER_FILES, convert
 from engine.results.gguf_file import write_gguf
 from engine.results.gguf_reading import read_gguf, read_gguf_tokenizer
 from engine.results.modelfile import layout_of, modelfile
@@ -34,6 +37,15 @@ from engine.results.modelfile import layout_of, modelfile
 GGUF_FILE = "model.gguf"
 ROUNDED_NOTE = "The embedding and the head are not rounded."
 FOUR_BITS_NOTE = " Nor are layers whose width is no multiple of 64, which bitsandbytes 0.50 spoils on a processor."
+WRITTEN_NOTE = (
+    "Matrices whose width is no multiple of 32 keep 16 bits, and with fewer than 8 bits the embedding and the head keep 8. "
+    "llama.cpp's own `llama-quantize` makes more kinds (Q4_K_M and others) from an F16 file. The file was read back by transformers, and "
+    "what transformers 5.23 leaves out (stretched positions, the turns of windowed layers, Gemma's caps, the first Gemma) was added from "
+    "the file; llama.cpp reads all of it. Ollama was not tried with this file. With SentencePiece's tokens llama.cpp puts "
+    "a space before a text, also where the text begins with one, or before none. The name for how text is cut before it becomes tokens "
+    "(`tokenizer.ggml.pre`) decides in llama.cpp how digits are cut: `smollm` and `qwen2` one by one, `llama-bpe` up to three together, `gpt-2` all together."
+)
+CONVERTED_NOTE = "The file was made by llama.cpp's own converter from the merged model in float32, and read back by transformers. Ollama was not tried with it."
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -123,7 +135,10 @@ def merged_model(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
 def write_gguf_folder(subject: Subject, folder: Path) -> None:
     """Write one GGUF file and a Modelfile for Ollama beside it."""
     merged, tokenizer = merged_model(subject.model), subject.tokenizer
-    write_gguf(folder / GGUF_FILE, subject.name, merged, tokenizer, subject.choice, subject.between)
+    if by_converter(subject.recipe):
+        _convert(subject, merged, folder)
+    else:
+        write_gguf(folder / GGUF_FILE, subject.name, merged, tokenizer, subject.choice, subject.between)
     ends = [str(tokenizer.convert_ids_to_tokens(number)) for number in end_token_ids(merged, tokenizer)]
 
     def render(turns: Sequence[Mapping[str, str]], asks: bool) -> str:
@@ -138,6 +153,23 @@ def write_gguf_folder(subject: Subject, folder: Path) -> None:
     begins = str(tokenizer.bos_token) if tokenizer.bos_token else ""
     layout = layout_of(render, begins) if tokenizer.chat_template else None
     (folder / "Modelfile").write_text(modelfile(GGUF_FILE, layout, ends), encoding="utf-8")
+
+
+def by_converter(recipe: Recipe) -> bool:
+    """Whether the model is made GGUF by llama.cpp's own converter."""
+    return is_converted(EXPORT_FORMATS["gguf"], recipe.model.family, recipe.model.path)
+
+
+def _convert(subject: Subject, merged: PreTrainedModel, folder: Path) -> None:
+    """Write the merged model for the converter, have it read, and take it away again."""
+    base = cast(Path, subject.recipe.model.path)
+    with tempfile.TemporaryDirectory(prefix="tmp.", dir=folder) as place:
+        write_merged(replace(subject, model=merged, choice="float32"), Path(place))
+        for name in TOKENIZER_FILES:
+            if (base / name).is_file():
+                shutil.copyfile(base / name, Path(place) / name)
+        subject.between()
+        convert(Path(place), folder / GGUF_FILE, subject.choice, subject.between)
 
 
 def load_gguf(folder: Path, recipe: Recipe) -> Foreign:
@@ -217,6 +249,7 @@ def _merged_usage(recipe: Recipe, choice: str) -> str:
 
 
 def _gguf_usage(recipe: Recipe, choice: str) -> str:
+    how = CONVERTED_NOTE if by_converter(recipe) else WRITTEN_NOTE
     return "\n".join([
         "```sh", f"llama-cli -m {GGUF_FILE} --jinja --temp 0", "ollama create my-model -f Modelfile && ollama run my-model", "```", "",
         _python(
@@ -224,12 +257,7 @@ def _gguf_usage(recipe: Recipe, choice: str) -> str:
             f'model = AutoModelForCausalLM.from_pretrained("THIS FOLDER", gguf_file="{GGUF_FILE}")',
             f'tokenizer = AutoTokenizer.from_pretrained("THIS FOLDER", gguf_file="{GGUF_FILE}")',
         ), "",
-        "Matrices whose width is no multiple of 32 keep 16 bits, and with fewer than 8 bits the embedding and the head keep 8. "
-        "llama.cpp's own `llama-quantize` makes more kinds (Q4_K_M and others) from an F16 file. The file was read back by transformers, and "
-        "what transformers 5.23 leaves out (stretched positions, the turns of windowed layers, Gemma's caps, the first Gemma) was added from "
-        "the file; llama.cpp reads all of it. Ollama was not tried with this file. With SentencePiece's tokens llama.cpp puts "
-        "a space before a text, also where the text begins with one, or before none. The name for how text is cut before it becomes tokens "
-        "(`tokenizer.ggml.pre`) decides in llama.cpp how digits are cut: `smollm` and `qwen2` one by one, `llama-bpe` up to three together, `gpt-2` all together.",
+        how,
     ])  # fmt: skip
 
 

@@ -21,7 +21,9 @@ from engine.results.export import (
     ExportFormat,
     ExportProgress,
     ExportSpeed,
+    note_on,
     reason_against,
+    reason_against_choice,
 )
 from engine.results.export_folder import require_new
 from engine.results.export_jobs import ExportJob, ExportJobs, JobKind
@@ -94,7 +96,11 @@ class Exports:
 
     def choices(self, run: str) -> tuple[ExportChoice, ...]:
         """Return every format, with the reason where this run cannot be exported to it. Cheap."""
-        return tuple(ExportChoice(row, self._reason(run, row)) for row in EXPORT_FORMATS.values())
+        model = self._store.run(run).plan.model
+        return tuple(
+            ExportChoice(row, self._reason(run, row), note_on(row, model.family, model.path))
+            for row in EXPORT_FORMATS.values()
+        )
 
     def steps(
         self, run: str, key: str, out: Path, settings: Mapping[str, str] | None = None,
@@ -339,9 +345,12 @@ class Exports:
         choice = row.choice(settings)
         if found.status.is_active:
             raise RunError("the run has not ended yet", where=found.name, next_step="Wait for it, or stop it first.")
-        if reason := self._reason(run, row):
+        model = found.plan.model
+        if reason := self._reason(run, row) or reason_against_choice(row, choice, model.family, model.path):
             raise UsageError(
-                f"the run cannot be exported as {row.title}", found=reason, next_step="Choose another format."
+                f"the run cannot be exported as {row.title}",
+                found=reason,
+                next_step="Choose another format or another setting.",
             )
         place = out.expanduser().absolute()
         require_new(place)

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
 from engine.results.export import LlamaCppTrip
+from engine.results.other_programs import run_program
 from engine.results.round_trip import MOST_NEW_TOKENS, Probes, Stopped, Witness
 
 PACKAGE = "llama_cpp"
@@ -74,10 +71,16 @@ def ask_llama_cpp(
     """
     if find_spec(PACKAGE) is None:
         return LlamaCppTrip("", NOT_INSTALLED)
-    done = _answered(_order(file, tokenizer, probes, ours), probes.stopped)
+
+    def between() -> None:
+        if probes.stopped():
+            raise Stopped
+
+    command = [sys.executable, "-P", "-c", PROGRAM]
+    done = run_program(command, WALL_SECONDS, between, _order(file, tokenizer, probes, ours))
     if done is None:
         return LlamaCppTrip("", f"it had not finished after {WALL_SECONDS // 60} minutes")
-    status, said, told = done
+    status, said, told = done.status, done.said, done.told
     if not said:
         return LlamaCppTrip("", f"it is installed but does not start ({_reason(status, told, file)})")
     if status in NO_FAULT_OF_THE_FILE:
@@ -109,30 +112,6 @@ def _text(tokenizer: PreTrainedTokenizerBase, turns: tuple[dict[str, str], ...],
     if not tokenizer.chat_template:
         return None
     return str(tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=True))
-
-
-def _answered(order: str, stopped: Callable[[], bool]) -> tuple[int, list[str], str] | None:
-    """Return how the process ended, the lines it said and what it told of itself; None when it took too long."""
-    deadline = time.monotonic() + WALL_SECONDS
-    with tempfile.TemporaryFile("w+", encoding="ascii") as asked:
-        asked.write(order)
-        asked.seek(0)
-        with subprocess.Popen(
-            [sys.executable, "-P", "-c", PROGRAM], stdin=asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            encoding="utf-8", errors="replace",
-        ) as process:  # fmt: skip
-            try:
-                while time.monotonic() < deadline:
-                    if stopped():
-                        raise Stopped
-                    try:
-                        said, told = process.communicate(timeout=0.2)
-                    except subprocess.TimeoutExpired:
-                        continue
-                    return process.returncode, said.splitlines(), told
-                return None
-            finally:
-                process.kill()
 
 
 def _reason(status: int, told: str, file: Path) -> str:

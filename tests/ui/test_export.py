@@ -41,6 +41,11 @@ def test_a_format_that_cannot_be_is_off_and_says_why() -> None:
     assert 'data-pick="format:gguf" aria-pressed="false" aria-disabled="true">' in drawn and "<img" not in drawn
 
 
+def test_a_format_says_what_is_special_to_this_run() -> None:
+    drawn = export_views.formats([ExportChoice(EXPORT_FORMATS["gguf"], note=f"By others. {EVIL}")], "gguf")
+    assert "for llama.cpp and Ollama. By others." in drawn and "<img" not in drawn
+
+
 def test_an_export_under_way_shows_how_far_it_is_and_can_be_cancelled() -> None:
     drawn = export_views.jobs([JOB], [], {"gguf": "GGUF"}, {"r": EVIL}, 0)
     assert (

@@ -64,6 +64,15 @@ window.luthier = (() => {
     const place = ['Digit1', 'Digit2', 'Digit3', 'Digit4'].indexOf(event.code);
     if (place >= 0) { event.preventDefault(); open(TABS[place]); }
   });
+  // A panel may be drawn anew between the press of a button and its release; browsers then tell of no click at all.
+  let pressed = null;
+  document.addEventListener('pointerdown', (event) => { pressed = event.target.closest('[data-pick]'); }, true);
+  document.addEventListener('pointerup', (event) => {
+    const before = pressed;
+    pressed = null;
+    if (!before || before.isConnected) return;
+    document.elementFromPoint(event.clientX, event.clientY)?.closest(`[data-pick="${CSS.escape(before.dataset.pick)}"]`)?.click();
+  }, true);
   system.addEventListener('change', applyTheme);
   const begin = () => {
     applyTheme();

@@ -73,6 +73,15 @@ def test_far_values_are_warned_of_and_the_suggestion_is_one_click_away(page: Pag
     expect(page.locator("#setting-learning_rate-far")).to_be_hidden()
 
 
+def test_a_press_counts_when_the_panel_is_drawn_anew_before_its_release(page: Page) -> None:
+    entry = page.locator("#techniques [data-pick=full]")
+    entry.hover()
+    page.mouse.down()
+    entry.evaluate("(button) => { const panel = button.parentElement; panel.innerHTML = panel.innerHTML; }")
+    page.mouse.up()
+    expect(page.locator("#techniques [data-pick=full][aria-pressed=true]")).to_be_visible()
+
+
 def test_the_search_filters_by_what_is_said_and_works_from_the_keyboard(page: Page) -> None:
     search = page.get_by_role("searchbox", name="Search the techniques")
     shown = page.locator("#techniques .technique:visible")

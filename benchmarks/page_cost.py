@@ -5,7 +5,7 @@
 A real window trains the shop lesson again and again, in pairs: once with the page open on the live view, once with no page at
 all. Each pair gives one ratio of the processor seconds of Luthier's process from the first to the last step; the mean of the ratios
 is printed with its 95 % interval (bootstrap). Then runs are picked from the list while another trains, and techniques
-from the picker, with pauses of 0.15 to 3 s, and each click is timed from the click to the frame that shows what was picked. Needs a Chromium (LUTHIER_CHROMIUM, or in PATH).
+from the picker, with pauses of 0.15 to 5 s, and each click is timed from the click to the frame that shows what was picked. Needs a Chromium (LUTHIER_CHROMIUM, or in PATH).
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def time_clicks(page: Page, clicks: int, buttons: str, *, is_on: str) -> list[fl
     for number in range(clicks):
         button = f'{buttons}[data-pick="{names[number % len(names)]}"]'
         milliseconds.append(page.evaluate(CLICK, [button, button + is_on]))
-        page.wait_for_timeout(chance.uniform(150, 3000))
+        page.wait_for_timeout(chance.uniform(150, 5000))
     return sorted(milliseconds)
 
 

@@ -319,7 +319,7 @@ window.luthier = (() => {
         const way = document.querySelector('#the-way [data-slot="train"]');
         if (way && now.train) way.textContent = now.train;
         if ((last && last !== now.turn) || (unheard && now.unheard)) turned({turn: now.turn});
-        else if (behind && performance.now() - touched > 1500) rested();
+        else if (behind && performance.now() - touched > 3000) rested();
         [last, unheard] = [now.turn, now.unheard];
       } catch { put('state', 'No answer from Luthier; is it still running?'); element.querySelector('.status').dataset.tone = 'error'; }
       busy = false;

@@ -108,6 +108,10 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         process.kill()
 
 
+LEAVING = ("AbortError: signal is aborted", "Connection errored out.")
+"""What a page of gradio says of answers that it still waits for when it is left or loaded again."""
+
+
 @dataclass
 class Complaints:
     """What a page did that it must not do."""
@@ -123,6 +127,8 @@ class Complaints:
                 self.console.append(message.text)
 
         def asked(request: Request) -> None:
+            if request.is_navigation_request():
+                self.console = [said for said in self.console if not said.startswith(LEAVING)]
             if not request.url.startswith((address, "data:", "blob:")):
                 self.external.append(request.url)
 

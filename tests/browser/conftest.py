@@ -118,21 +118,24 @@ class Complaints:
 
     console: list[str] = field(default_factory=list)
     external: list[str] = field(default_factory=list)
+    leaving: bool = False
 
     def watch(self, page: Page, address: str) -> None:
         """Listen to a page from before its first request."""
 
         def heard(message: ConsoleMessage) -> None:
-            if message.type == "error":
+            if message.type == "error" and not (self.leaving and message.text.startswith(LEAVING)):
                 self.console.append(message.text)
 
         def asked(request: Request) -> None:
             if request.is_navigation_request():
+                self.leaving = True
                 self.console = [said for said in self.console if not said.startswith(LEAVING)]
             if not request.url.startswith((address, "data:", "blob:")):
                 self.external.append(request.url)
 
         page.on("console", heard)
+        page.on("domcontentloaded", lambda _: setattr(self, "leaving", False))
         page.on("pageerror", lambda error: self.console.append(str(error)))
         page.on("request", asked)
 

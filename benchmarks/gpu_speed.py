@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
 
-from benchmarks import gpu
+from benchmarks import gpu, random_models
 from benchmarks.train_ways import MADE_ROWS, made_rows
 from engine.errors import TuningError
 from engine.models.hardware import GIBIBYTE
@@ -121,7 +121,7 @@ def plan_of(workspace: Workspace, place: Path, model: Path, asked: argparse.Name
 
 def measure(asked: argparse.Namespace) -> Record:
     """Train one row and return its figures; what the engine refuses is an error in words."""
-    model = gpu.make_model(gpu.SHAPES[asked.shape], asked.folder / "models" / asked.shape)
+    model = random_models.make_model(random_models.SHAPES[asked.shape], asked.folder / "models" / asked.shape)
     place = asked.folder / "workspace"
     shutil.rmtree(place, ignore_errors=True)  # of a row that was killed
     workspace = Workspace.open(place)
@@ -138,7 +138,7 @@ def measure(asked: argparse.Namespace) -> Record:
                 return {"error": f"{run.error.get('what')}: {run.error.get('found')}"[:300]}
         else:
             train_with_trl(asked, model, plan)
-        return {"predicted_bytes": predicted, **figures(watch, plan, gpu.SHAPES[asked.shape])}
+        return {"predicted_bytes": predicted, **figures(watch, plan, random_models.SHAPES[asked.shape])}
     except TuningError as error:
         return {"error": " ".join(error.sentence.split())[:300]}
     finally:
@@ -146,10 +146,10 @@ def measure(asked: argparse.Namespace) -> Record:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def figures(watch: Watch, plan: TrainingPlan, shape: gpu.Shape) -> Record:
+def figures(watch: Watch, plan: TrainingPlan, shape: random_models.Shape) -> Record:
     """Return speed, operations a second and memory."""
     rate, moving, whole = watch.tokens_a_second(), plan.estimate.trainable_parameters, 0
-    for part in gpu.parts_of(shape):
+    for part in random_models.parts_of(shape):
         whole += sum(size[0] * (size[1] if len(size) > 1 else 1) for size in part.values())
     lookup = 0 if shape.tie_word_embeddings else shape.vocab_size * shape.hidden_size
     frozen = 0 if plan.technique == "full" else whole - lookup
@@ -263,7 +263,7 @@ def section(rows: Sequence[Record]) -> str:
 
 def _line(key: Sequence[str], rows: Sequence[Record]) -> str:
     good = [row for row in rows if {"tokens_a_second", "matrix_rate"} <= row.keys()]
-    start = f"| {gpu.SHAPES[key[0]].title.split()[0]} | " + " | ".join(key[1:])
+    start = f"| {random_models.SHAPES[key[0]].title.split()[0]} | " + " | ".join(key[1:])
     if not good:
         return f"{start} | {rows[-1].get('left_out') or 'ERROR: ' + str(rows[-1].get('error'))} | | | | |"
     share = statistics.median(row["operations_a_second"] / row["matrix_rate"] for row in good)
@@ -284,7 +284,7 @@ def write_section(page: Path, text: str) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     """Return 0 when every row was measured or left out, and 1 otherwise."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shapes", nargs="+", choices=list(gpu.SHAPES), default=["half", "one", "eight"])
+    parser.add_argument("--shapes", nargs="+", choices=list(random_models.SHAPES), default=["half", "one", "eight"])
     parser.add_argument("--techniques", nargs="+", choices=TECHNIQUES, default=list(TECHNIQUES))
     parser.add_argument("--lengths", nargs="+", choices=LENGTHS, default=list(LENGTHS))
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))

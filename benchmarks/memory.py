@@ -13,14 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.workspace import ASSETS, PlanChoices, Workspace
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.random_models import random_llama
+from engine.workspace import PlanChoices, Workspace
 
 TECHNIQUES = ("lora", "full", "qlora", "prompt_tuning", "dpo", "kto", "orpo", "grpo", "classification")
 WORDS = ("the", "shop", "opens", "at", "nine", "and", "closes", "when", "rain", "comes", "over", "green", "hills")
@@ -49,23 +51,6 @@ def row_of(technique: str, length: int, number: int) -> dict[str, object]:
     if technique == "classification":
         return {"text": long, "label": ("good", "bad")[number // 2 % 2]}
     return {"prompt": f"{QUESTION} {number}", "completion": long}
-
-
-def random_llama(folder: Path) -> Path:
-    """Save a Llama of 30 million random weights that reads with the starter's tokenizer."""
-    import torch  # noqa: PLC0415 - seconds, and only the child that needs it
-    from transformers import LlamaConfig, LlamaForCausalLM  # noqa: PLC0415
-
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=8192, hidden_size=512, intermediate_size=1408, num_hidden_layers=8, num_attention_heads=8,
-        num_key_value_heads=8, max_position_embeddings=2048, tie_word_embeddings=True, bos_token_id=None, eos_token_id=1,
-        pad_token_id=0,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copy(ASSETS / "starter" / name, folder)
-    return folder
 
 
 def measure(technique: str, model: str, batch: int, length: int, settings: Mapping[str, object]) -> dict[str, object]:

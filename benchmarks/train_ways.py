@@ -9,7 +9,6 @@ import json
 import math
 import random
 import resource
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,25 +66,9 @@ def made_rows(count: int) -> Iterator[dict[str, str]]:
         yield {"prompt": " ".join(asked), "completion": " ".join(told)}
 
 
-def random_llama(folder: Path) -> Path:
-    """Save a Llama of 30 million random weights that reads with the starter's tokenizer."""
-    import torch  # noqa: PLC0415 - seconds, and only who needs it
-    from transformers import LlamaConfig, LlamaForCausalLM  # noqa: PLC0415
-
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=8192, hidden_size=512, intermediate_size=1408, num_hidden_layers=8, num_attention_heads=8,
-        num_key_value_heads=8, max_position_embeddings=2048, tie_word_embeddings=True, bos_token_id=None, eos_token_id=1,
-        pad_token_id=0,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copy(ASSETS / "starter" / name, folder)
-    return folder
-
-
 def prepare(folder: Path, *, rows: Path | None, limit: int, model: str) -> Path:
     """Make model, rows and plan, and write down where they are."""
+    from benchmarks.random_models import random_llama  # noqa: PLC0415 - seconds, and only who needs it
     from engine.events import RunEvent  # noqa: PLC0415 - as above
     from engine.models.loading import load_tokenizer  # noqa: PLC0415
     from engine.training.run_rows import split_rows, tokenised_rows  # noqa: PLC0415

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu
+from benchmarks import gpu, random_models
 from engine.guide.compatibility import reason_against
 from engine.guide.techniques import TECHNIQUES
 from engine.models.folder import describe_folder
@@ -79,11 +79,11 @@ BIASES_OF_QWEN = 24 * (896 + 2 * 128)
 
 @pytest.mark.parametrize(("shape", "parameters"), [("half", 494_032_768 - BIASES_OF_QWEN), ("eight", 8_030_261_248)])
 def test_a_large_model_has_the_numbers_of_the_published_one(shape: str, parameters: int):
-    sizes = [size for part in gpu.parts_of(gpu.SHAPES[shape]) for size in part.values()]
+    sizes = [size for part in random_models.parts_of(random_models.SHAPES[shape]) for size in part.values()]
     counted = sum(size[0] * (size[1] if len(size) > 1 else 1) for size in sizes)
     assert counted == parameters
 
 
 def test_the_model_that_is_written_is_one_that_the_engine_takes(tmp_path: Path):
-    described = describe_folder(gpu.make_model(gpu.SHAPES["tiny"], tmp_path / "model"))
+    described = describe_folder(random_models.make_model(random_models.SHAPES["tiny"], tmp_path / "model"))
     assert (described.layers, described.vocabulary, described.has_chat_template) == (2, 2048, True)

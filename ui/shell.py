@@ -93,14 +93,21 @@ def _calmed(app: gr.Blocks) -> gr.Blocks:
 def _wire(app: gr.Blocks, workspace: Workspace, session: Session, tabs: Sequence[redrawing.Tab], way: gr.HTML) -> None:
     kept = gr.BrowserState(None, storage_key="luthier-choices", secret="no secret, only a name for the place")
 
-    @guarded
-    def restore(remembered: object, choices: Choices) -> object:
-        found = restored(workspace, remembered)
-        somebody_was_faster = choices != Choices()  # and clicked before the page asked for this
-        return gr.skip() if somebody_was_faster or found == Choices() else found
+    found = gr.State(Choices())
 
-    app.load(restore, [kept, session.choices], session.choices, **QUIET)
+    @guarded
+    def restore(remembered: object) -> Choices:
+        return restored(workspace, remembered)
+
+    # In two steps, since finding takes a while and somebody may click meanwhile: what is chosen by then is read in the second.
+    looked = app.load(restore, kept, found, **QUIET)
+    looked.then(adopted, [found, session.choices], session.choices, **QUIET)
     redrawing.wire(session, tabs, [way, kept], lambda choices: (draw_way(workspace, choices), to_remember(choices)))
+
+
+def adopted(found: Choices, choices: Choices) -> object:
+    """Return what a page goes on with: what was found of before, unless somebody has chosen something since."""
+    return gr.skip() if choices != Choices() or found == choices else found
 
 
 def draw_way(workspace: Workspace, choices: Choices) -> str:

@@ -30,13 +30,18 @@ Updates = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Parts:
-    """The components of the tab. `drawn` is what the panels stand for, `compared` what the table of all techniques holds."""
+    """The components of the tab.
+
+    `got` is the model that was downloaded last, and when. `drawn` is what the panels stand for, `measured_for` the choices whose step was
+    measured, `compared` what the table of all techniques holds.
+    """
 
     models: gr.HTML
     hub_models: gr.HTML
     wanted: gr.Textbox
     fetch: gr.Button
     fetched: gr.HTML
+    got: gr.State
     techniques: gr.HTML
     compare: gr.Button
     table: gr.HTML
@@ -45,6 +50,7 @@ class Parts:
     settings: gr.HTML
     cost: gr.HTML
     measured: gr.HTML
+    measured_for: gr.State
     drawn: gr.State
     compared: gr.State
 
@@ -95,8 +101,8 @@ def _layout(workspace: Workspace, session: Session) -> Parts:
             cost = panel(views.no_cost_yet(), elem_id="cost")
             measured = panel(elem_id="measured")
     return Parts(
-        models, hub_models, wanted, fetch, fetched, techniques, compare, table, guide, trained, settings, cost, measured,
-        gr.State(None), gr.State(None),
+        models, hub_models, wanted, fetch, fetched, gr.State(None), techniques, compare, table, guide, trained, settings, cost, measured,
+        gr.State(None), gr.State(None), gr.State(None),
     )  # fmt: skip
 
 
@@ -186,55 +192,65 @@ def kept_settings(workspace: Workspace, choices: Choices, sent: dict[str, Value]
 
 def _wire_models(workspace: Workspace, session: Session, parts: Parts) -> None:
     @guarded
-    def choose_model(choices: Choices, event: gr.EventData) -> Iterator[tuple[object, object, object]]:
+    def choose_model(choices: Choices, event: gr.EventData) -> Iterator[Updates]:
         key = picked(event)
         model = next((model for model in workspace.models() if model.id == key), None)
         if model is not None and not model.local:
             yield from _fetched(workspace, choices, key)
         else:
-            yield choices.with_model((model or workspace.model(key)).id), "", gr.skip()
+            yield choices.with_model((model or workspace.model(key)).id), "", gr.skip(), gr.skip()
 
     @guarded
-    def get_model(wanted: str, choices: Choices) -> Iterator[tuple[object, object, object]]:
+    def get_model(wanted: str, choices: Choices) -> Iterator[Updates]:
         name = str(wanted or "").strip()[:LONGEST_NAME]
         if not name:
-            yield gr.skip(), views.refused("Type a name such as owner/model, or the path of a folder."), gr.skip()
+            yield (
+                gr.skip(),
+                views.refused("Type a name such as owner/model, or the path of a folder."),
+                gr.skip(),
+                gr.skip(),
+            )
         elif _is_folder(name):
             yield from _resolved(workspace, choices, str(Path(name).expanduser()))
         else:
             yield from _fetched(workspace, choices, name)
 
-    outputs = [session.choices, parts.fetched, parts.models]
+    @guarded
+    def take(got: tuple[str, int], choices: Choices) -> Choices:
+        return choices.with_model(got[0])
+
+    outputs = [session.choices, parts.fetched, parts.models, parts.got]
     for shown in (parts.models, parts.hub_models):
         shown.pick(choose_model, session.choices, outputs, concurrency_limit=4, **QUIET)
     for asked in (parts.fetch.click, parts.wanted.submit):
         asked(get_model, [parts.wanted, session.choices], outputs, concurrency_limit=4, **QUIET)
+    # A download takes minutes, and the choices may be others when it ends: they are read then.
+    parts.got.change(take, [parts.got, session.choices], session.choices, **QUIET)
 
 
 def _is_folder(name: str) -> bool:
     return name.startswith(("/", "~", ".")) or "\\" in name or name[1:2] == ":"
 
 
-def _resolved(workspace: Workspace, choices: Choices, name: str) -> Iterator[tuple[object, object, object]]:
+def _resolved(workspace: Workspace, choices: Choices, name: str) -> Iterator[Updates]:
     try:
         model = workspace.model(name)
     except TuningError as refusal:
-        yield gr.skip(), views.refused(refusal.sentence), gr.skip()
+        yield gr.skip(), views.refused(refusal.sentence), gr.skip(), gr.skip()
         return
-    yield choices.with_model(model.id), "", gr.skip()
+    yield choices.with_model(model.id), "", gr.skip(), gr.skip()
 
 
-def _fetched(workspace: Workspace, choices: Choices, hub_id: str) -> Iterator[tuple[object, object, object]]:
-    yield gr.skip(), '<p class="help waiting-line">Asking the hub…</p>', gr.skip()
+def _fetched(workspace: Workspace, choices: Choices, hub_id: str) -> Iterator[Updates]:
+    yield gr.skip(), '<p class="help waiting-line">Asking the hub…</p>', gr.skip(), gr.skip()
     try:
         for progress in workspace.download_model(hub_id):
-            yield gr.skip(), views.downloading(progress, hub_id), gr.skip()
+            yield gr.skip(), views.downloading(progress, hub_id), gr.skip(), gr.skip()
         model = workspace.model(hub_id)
     except TuningError as refusal:
-        yield gr.skip(), views.refused(refusal.sentence), gr.skip()
+        yield gr.skip(), views.refused(refusal.sentence), gr.skip(), gr.skip()
         return
-    chosen = choices.with_model(model.id)
-    yield chosen, "", _models(workspace, chosen)
+    yield gr.skip(), "", _models(workspace, choices.with_model(model.id)), (model.id, time.monotonic_ns())
 
 
 def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
@@ -254,16 +270,20 @@ def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
         return drawn_panels(workspace, choices, drawn)
 
     @guarded_with(lambda _: (views.no_estimate(), gr.skip(), ""))
-    def estimate(choices: Choices) -> Updates:
-        return cost_of(workspace, choices), _trained(workspace, choices), ""
+    def estimate(choices: Choices, measured_for: Choices | None) -> Updates:
+        measured = (
+            gr.skip() if measured_for == choices.with_run(None) else ""
+        )  # one drawn anew for the same choices still stands
+        return cost_of(workspace, choices), _trained(workspace, choices), measured
 
     panels = [parts.models, parts.techniques, parts.compare, parts.guide, parts.trained, parts.settings, parts.cost, parts.drawn]  # fmt: skip
     parts.techniques.pick(choose_technique, [session.choices, parts.drawn], [session.choices, *panels], **QUIET)
     parts.settings.edit(edit, session.choices, [session.choices, parts.drawn], trigger_mode="always_last", **QUIET)
     changed = session.looked.change(draw, [session.choices, parts.drawn], panels, **QUIET)
     changed.then(
-        estimate, session.choices, [parts.cost, parts.trained, parts.measured], trigger_mode="always_last", **TOKENIZING
-    )
+        estimate, [session.choices, parts.measured_for], [parts.cost, parts.trained, parts.measured],
+        trigger_mode="always_last", **TOKENIZING,
+    )  # fmt: skip
 
 
 def _chosen(workspace: Workspace, choices: Choices, key: str) -> Choices:
@@ -333,23 +353,23 @@ def _wire_table(workspace: Workspace, session: Session, parts: Parts) -> None:
 
 
 def _wire_cost(workspace: Workspace, session: Session, parts: Parts) -> None:
-    @guarded_with(lambda _: "")
-    def measure(choices: Choices, event: gr.EventData) -> Iterator[object]:
+    @guarded_with(lambda _: ("", None))
+    def measure(choices: Choices, event: gr.EventData) -> Iterator[Updates]:
         if picked(event) != views.MEASURE or choices.dataset is None:
-            yield gr.skip()
+            yield gr.skip(), gr.skip()
             return
-        yield views.measuring()
+        yield views.measuring(), choices.with_run(None)
         try:
-            yield views.measured(workspace.probe(planned(workspace, choices)))
+            yield views.measured(workspace.probe(planned(workspace, choices))), gr.skip()
         except TuningError as mistake:
-            yield views.not_measured(mistake.sentence)
+            yield views.not_measured(mistake.sentence), gr.skip()
 
     @guarded
     def apply(choices: Choices, event: gr.EventData) -> object:
         change = change_for(workspace, choices) if picked(event) == views.APPLY and choices.dataset else None
         return with_change(choices, change) if change else gr.skip()
 
-    parts.cost.pick(measure, session.choices, parts.measured, trigger_mode="once", **TOKENIZING)
+    parts.cost.pick(measure, session.choices, [parts.measured, parts.measured_for], trigger_mode="once", **TOKENIZING)
     parts.cost.pick(apply, session.choices, session.choices, **TOKENIZING)
 
 

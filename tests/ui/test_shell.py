@@ -15,7 +15,7 @@ from ui.data_sources import arrived_example, with_arrived
 from ui.panel import picked
 from ui.run_answers import answer
 from ui.session import restored, to_remember
-from ui.shell import TABS, build_app, launch_options
+from ui.shell import TABS, adopted, build_app, launch_options
 from ui.tab_technique import cost_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,6 +93,19 @@ def test_choices_without_a_run_survive_a_reload_by_way_of_the_browser(workspace:
 )
 def test_what_a_browser_kept_and_makes_no_sense_here_is_forgotten(workspace: Workspace, kept: object) -> None:
     assert restored(workspace, kept) == Choices()
+
+
+def test_what_is_found_of_before_never_replaces_what_somebody_chose_meanwhile() -> None:
+    found, chosen = Choices(run="old"), Choices(example="shop")
+    assert adopted(found, Choices()) == found
+    assert adopted(found, chosen) not in (found, chosen)
+
+
+def test_looking_for_what_was_before_leaves_the_choices_alone_until_it_has_ended(workspace: Workspace) -> None:
+    app = build_app(workspace)
+    choices = next(block for block in app.blocks.values() if isinstance(block, gr.State) and block.value == Choices())
+    (restore,) = (function for function in app.fns.values() if function.name == "restore")
+    assert choices not in restore.outputs
 
 
 def test_an_unknown_example_is_a_mistake_not_a_bug(workspace: Workspace) -> None:

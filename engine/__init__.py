@@ -156,6 +156,7 @@ results/
   measurements.py     what was measured, kept by model, rows and metric
   workbench.py        what can be set before measuring, one row each
   benefits.py         what each way costs a request, and what training brought, as measured
+  judging.py          a model that prefers one of two answers, asked in both orders, and whether it can be believed
   listening.py        the room of a workspace in which models are heard
   append_log.py       a file of JSON Lines that only grows, whatever kills its writer
   source_tags.py      short columns of a dataset's file, to slice results by

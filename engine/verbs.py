@@ -92,7 +92,7 @@ def evaluate(workspace: Workspace, arguments: argparse.Namespace) -> object:
     receipt, stopped = None, threading.Event()
     with signals_call(stopped.set):
         for progress in workspace.receipts.make(
-            arguments.run, arms=arms, data=data, rows=arguments.rows, stopped=stopped.is_set
+            arguments.run, arms=arms, data=data, rows=arguments.rows, judge=arguments.judge, stopped=stopped.is_set
         ):
             print(f"{progress.share:.0%} {progress.doing}", file=sys.stderr)
             receipt = progress.receipt
@@ -145,6 +145,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", help="rows to ask instead of the plan's held-out ones")
     parser.add_argument("--arms", default="base,few_shot,retrieval,tuned", help="ways to answer, with commas between")
     parser.add_argument("--rows", type=length, default=200, help="rows to ask at most")
+    parser.add_argument("--judge", default="", help="a model that is to compare the answers too; none by default")
 
 
 def export(workspace: Workspace, arguments: argparse.Namespace) -> object:

@@ -200,7 +200,7 @@ class Workspace:
         self.seating = Seating(self._store, self._catalog, self.advice, self.listening, self._loaded_tokenizer)
         self.serving = Serving(self.seating)
         self.receipts = Receipts(
-            self._store, self.data, self.advice, self.listening, self._loaded_tokenizer, self._libraries
+            self._catalog, self._store, self.data, self.advice, self.listening, self._loaded_tokenizer, self._libraries
         )
         self.exports = Exports(
             self._store, self._accelerator, self.listening, self.papers, self._libraries, directory / "exports"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from threading import Event
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from ui import receipt_views as views
 from ui.background import Background, Flags
 from ui.guard import bug_line, guarded, guarded_with
 from ui.panel import QUIET
-from ui.receipt_parts import AGAIN, MAKE, NO_OTHER_MEANS, OTHER_MEANS, ROWS_MEAN, WAYS_MEAN, Parts
+from ui.receipt_parts import AGAIN, JUDGE_MEANS, MAKE, NO_OTHER_MEANS, OTHER_MEANS, ROWS_MEAN, WAYS_MEAN, Parts
 from ui.session import Session
 
 Updates: TypeAlias = tuple[object, ...]
@@ -26,6 +27,8 @@ USUAL_WAYS = ("few_shot", "retrieval")
 ALWAYS = ("base", "tuned")
 MOST_OTHERS = 50
 NOBODY = ("No other", "")
+LONGEST_NAME = 1_000
+NO_JUDGE = ("No judge", "")
 LEAST_SHARE_TO_GUESS = 0.05
 """Before this much is done, a guess at the time left would be wild."""
 
@@ -37,7 +40,7 @@ def drawn_for(workspace: Workspace, run: Run) -> Updates:
     except TuningError as error:  # its rows are gone
         off = gr.update(interactive=False)
         none = gr.update(choices=[], value=[], interactive=False)
-        return off, none, views.cannot_be_made(error.sentence), *shown(workspace, run, True)
+        return off, none, none, views.cannot_be_made(error.sentence), *shown(workspace, run, True)
     most = min(scope.rows, MOST_ROWS)
     ways = [way for way in scope.arms if way in USUAL_WAYS]
     range_ = f"{ROWS_MEAN} 1 to {most:,}, default {most:,}." if most else "No rows were held out, so none can be asked."
@@ -45,8 +48,21 @@ def drawn_for(workspace: Workspace, run: Run) -> Updates:
     return (
         gr.update(value=max(1, most), maximum=max(1, most), interactive=most > 0, info=range_),
         gr.update(choices=views.ways_offered(scope.arms), value=ways, interactive=bool(scope.arms), info=means),
-        _foreseen(workspace, run.id, scope, most, ways), *shown(workspace, run, True),
+        _judges(workspace, run, scope), _foreseen(workspace, run.id, scope, most, ways), *shown(workspace, run, True),
     )  # fmt: skip
+
+
+def _judges(workspace: Workspace, run: Run, scope: ReceiptScope) -> object:
+    """Return the choice of a judge: nobody, which is the default, or a model on this disk."""
+    judges = [
+        (f"{model.title}{', which is the base itself' if model.id == run.plan.model.id else ''}", model.id)
+        for model in workspace.receipts.judges()
+    ]
+    able = "base" in scope.always and scope.reads_texts and scope.rows > 0
+    means = (
+        JUDGE_MEANS if able else "This run gives no answers in words that could be judged, or no rows were held out."
+    )
+    return gr.update(choices=[NO_JUDGE, *judges], value="", interactive=able, info=means)
 
 
 def _foreseen(workspace: Workspace, run: str, scope: ReceiptScope, rows: int, ways: Sequence[str]) -> str:
@@ -82,10 +98,11 @@ def beside(workspace: Workspace, run: str, other: object) -> str:
     return views.beside(kept[0], kept[1]) if kept[0] and kept[1] else ""
 
 
-def foreseen_for(workspace: Workspace, run: str, rows: object, ways: object) -> str:
+def foreseen_for(workspace: Workspace, run: str, rows: object, ways: object, judge: object) -> str:
     """Return what pressing the button will do, as it is set up."""
-    scope = workspace.receipts.scope(run)
-    return _foreseen(workspace, run, scope, min(checked_rows(rows), scope.rows), checked_ways(ways))
+    scope, named = workspace.receipts.scope(run), checked_judge(judge)
+    says = _foreseen(workspace, run, scope, min(checked_rows(rows), scope.rows), checked_ways(ways))
+    return says + (views.judge_foreseen(workspace.model(named), workspace.run(run).plan.model) if named else "")
 
 
 def checked_rows(rows: object) -> int:
@@ -107,8 +124,17 @@ def checked_ways(ways: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(way)[:40] for way in chosen if way not in ALWAYS))[:10]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a receipt is to ask: so many rows, other ways beside base and tuned model, and a judge or none (empty)."""
+
+    rows: int
+    ways: tuple[str, ...]
+    judge: str = ""
+
+
 def making(
-    workspace: Workspace, run: Run, rows: int, ways: Sequence[str], flag: Event, clock: Callable[[], float] = time.monotonic
+    workspace: Workspace, run: Run, wanted: Wanted, flag: Event, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[str]:  # fmt: skip
     """Make a receipt, and yield what the window says of it meanwhile and at the end."""
     yield views.waiting(workspace.accelerator_holder())
@@ -116,7 +142,10 @@ def making(
 
     def work(tell: Callable[[ReceiptProgress], None]) -> bool:
         made = False
-        for progress in workspace.receipts.make(run.id, arms=("base", *ways, "tuned"), rows=rows, stopped=flag.is_set):
+        asked = workspace.receipts.make(
+            run.id, arms=("base", *wanted.ways, "tuned"), rows=wanted.rows, judge=wanted.judge, stopped=flag.is_set
+        )
+        for progress in asked:
             made = progress.receipt is not None
             tell(progress)
         return made
@@ -129,6 +158,11 @@ def making(
         yield views.said(f"The receipt of {run.name} is made and kept.")
     else:
         yield views.said("Stopped. No receipt was made; ways that were finished are not asked again.")
+
+
+def checked_judge(judge: object) -> str:
+    """Return the judge that is named, or nothing; whether there is such a model, the engine says."""
+    return judge.strip()[:LONGEST_NAME] if isinstance(judge, str) else ""
 
 
 def seconds_left(began: tuple[float, float], now: float, share: float) -> float | None:
@@ -151,12 +185,13 @@ def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown)
         return gr.update(interactive=False), gr.update(value="Stop", visible=True, interactive=True), views.waiting(workspace.accelerator_holder())  # fmt: skip
 
     @guarded_with(_failed)
-    def make(request: gr.Request, run: str, rows: object, ways: object) -> Iterator[str]:
+    def make(request: gr.Request, run: str, rows: object, ways: object, judge: object) -> Iterator[str]:
         flag = flags.now(str(request.session_hash))
         if flag is None:  # stopped while it waited
             yield views.said("Stopped before it began.")
             return
-        yield from making(workspace, workspace.run(run), checked_rows(rows), checked_ways(ways), flag)
+        wanted = Wanted(checked_rows(rows), checked_ways(ways), checked_judge(judge))
+        yield from making(workspace, workspace.run(run), wanted, flag)
 
     @guarded
     def done(run: str, shows_rows: bool) -> Updates:
@@ -178,14 +213,14 @@ def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown)
         return beside(workspace, run, other)
 
     @guarded
-    def foresee(run: str, rows: object, ways: object) -> str:
-        return foreseen_for(workspace, run, rows, ways)
+    def foresee(run: str, rows: object, ways: object, judge: object) -> str:
+        return foreseen_for(workspace, run, rows, ways, judge)
 
     @guarded
     def age(run: str | None, shows_rows: bool) -> object:
         return draw(run, shows_rows)[:2] if run else gr.skip()
 
-    asked = [run, parts.rows, parts.ways]
+    asked = [run, parts.rows, parts.ways, parts.judge]
     parts.make.click(
         begin, None, [parts.make, parts.stop, parts.progress], queue=False, trigger_mode="once", **QUIET
     ).then(make, asked, parts.progress, concurrency_id="accelerator", concurrency_limit=1, **QUIET).then(
@@ -194,6 +229,6 @@ def wire(workspace: Workspace, session: Session, parts: Parts, run: gr.Dropdown)
     parts.stop.click(stop, None, parts.stop, queue=False, **QUIET)
     parts.shows_rows.input(draw, [run, parts.shows_rows], parts.shown[:3], **QUIET)
     parts.other.input(compare, [run, parts.other], parts.beside, **QUIET)
-    for changed in (parts.rows, parts.ways):
+    for changed in (parts.rows, parts.ways, parts.judge):
         changed.input(foresee, asked, parts.foreseen, **QUIET)
     session.status_bar.turned(age, [run, parts.shows_rows], parts.shown[:2], **QUIET)

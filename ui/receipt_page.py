@@ -121,6 +121,54 @@ def _drift(receipt: Receipt) -> str:
     return _section("How its answers changed", f"Its answers are {length}; {refusals}.", _list(figures))
 
 
+def _judge(receipt: Receipt) -> str:
+    found = receipt.judge
+    if found is None:
+        return ""
+    answers, known = found.answers, found.known
+    figures = [
+        ("Judge", found.title + (", which is the model that was tuned: it may favour its own way to write" if found.is_own_base else "")),
+        ("The tuned model's answer", f"{answers.first} of {counted(answers.read, 'pair')}, in both orders"),
+        ("The base's answer", f"{answers.second}, in both orders ({p_words(answers.p_value)})"),
+        ("Neither: the choice changed with the order", f"{answers.undecided}"),
+        ("The longer of the chosen", f"{answers.longer} of {answers.first + answers.second}"),
+        ("Answers that are the same", f"{found.same}, which were not shown"),
+        ("Tried on pairs with a known better answer", _tried(receipt)),
+        ("Chance of A and B together", f"{answers.on_letters:.0%}; low where it does not do as it is told"),
+    ]  # fmt: skip
+    if answers.unread + known.unread:
+        figures.append(("Too long for it to read", f"{counted(answers.unread + known.unread, 'pair')}"))
+    note = "<p>A judge is a model with a taste of its own; many favour long answers, and their own style. It stands beside the score above and never for it.</p>"  # fmt: skip
+    return _section("What another model finds better", _judge_says(receipt), _list(figures) + note)
+
+
+def _tried(receipt: Receipt) -> str:
+    known = receipt.judge.known if receipt.judge else None
+    if known is None or not known.read:
+        return "no row has an answer of its own, or all have the same: it could not be tried"
+    return f"right in {known.first} of {known.read}, wrong in {known.second}, undecided in {known.undecided}"
+
+
+def _judge_says(receipt: Receipt) -> str:
+    """Say whom the judge prefers, or that it cannot be believed."""
+    found = receipt.judge
+    assert found is not None
+    if not found.answers.read:
+        return f"{found.title} had nothing to judge."
+    if found.is_believed is False:
+        return (
+            f"{found.title} cannot judge these rows: it found the row's own answer beside another row's in {found.known.first} of "
+            f"{found.known.read} pairs. What it prefers says nothing."
+        )
+    whom = {
+        "tuned": "prefers the tuned model's answers",
+        "base": "prefers the base's answers",
+        "": "prefers neither beyond chance",
+    }
+    untried = " It could not be tried on pairs with a known better answer." if found.is_believed is None else ""
+    return f"{found.title} {whom[found.prefers]}: {found.answers.first} against {found.answers.second} of {found.answers.read}.{untried}"
+
+
 def _by_heart(receipt: Receipt) -> str:
     found = receipt.memorised
     if found is None:
@@ -178,7 +226,7 @@ def _gaps(receipt: Receipt) -> str:
 
 
 SECTIONS: Sequence[Callable[[Receipt], str]] = (
-    _scores, _forgetting, _weights, _drift, _by_heart, _rows, _costs, _origin, _gaps,
+    _scores, _judge, _forgetting, _weights, _drift, _by_heart, _rows, _costs, _origin, _gaps,
 )  # fmt: skip
 """The page from top to bottom; one that has nothing to say is left out, and its reason stands in the last."""
 

@@ -13,6 +13,11 @@ WAYS_MEAN = "Other ways to answer, set beside the base and the tuned model, whic
 ROWS_MEAN = "How many held-out rows are asked. Fewer is quicker and less sure."
 SHOWS_ROWS_MEANS = "On: three rows with both answers stand on the page and in its files. Off: no text of a row does. Turn it off where rows are private."
 
+JUDGE_MEANS = (
+    "A model that is shown both answers to each row, in both orders, and says which it finds better. First it is tried: whether it finds a "
+    "row's own answer beside that of another row. A small model cannot judge; take one that is larger than the tuned one. Choose one of "
+    "the list, or type the path of a folder. No judge by default."
+)
 OTHER_MEANS = "Another run that has a receipt; the main figures of both then stand side by side."
 NO_OTHER_MEANS = "No other run has a receipt yet. Make one of another run, and both can be set side by side here."
 
@@ -26,6 +31,7 @@ class Parts:
     progress: gr.HTML
     rows: gr.Number
     ways: gr.CheckboxGroup
+    judge: gr.Dropdown
     shows_rows: gr.Checkbox
     foreseen: gr.HTML
     other: gr.Dropdown
@@ -36,7 +42,7 @@ class Parts:
     @property
     def drawn(self) -> list[object]:
         """What another run draws anew, in the order of `drawn_for`. Not the button that is off while a receipt is made, whatever is on view."""
-        return [self.rows, self.ways, self.foreseen, *self.shown]
+        return [self.rows, self.ways, self.judge, self.foreseen, *self.shown]
 
     @property
     def shown(self) -> list[object]:
@@ -65,6 +71,10 @@ def layout() -> Parts:
             ways = gr.CheckboxGroup(
                 [], label="Other ways beside it", info=WAYS_MEAN, elem_id="receipt-ways", elem_classes="plain-block"
             )
+            judge = gr.Dropdown(
+                [], label="Judge model", info=JUDGE_MEANS, elem_id="receipt-judge", elem_classes="plain-block", interactive=True,
+                allow_custom_value=True,
+            )  # fmt: skip
             shows_rows = gr.Checkbox(
                 True,
                 label="Show some rows on the page",
@@ -85,4 +95,4 @@ def layout() -> Parts:
                 apply_default_css=False,
                 js_on_load="luthier.receiptPage(element);",
             )
-    return Parts(make, stop, progress, rows, ways, shows_rows, foreseen, other, summary, beside, page)
+    return Parts(make, stop, progress, rows, ways, judge, shows_rows, foreseen, other, summary, beside, page)

@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 
+from engine.types import PretrainedModel
 from engine.workspace import ARM_TITLES, CHANCE, Receipt, ReceiptProgress, ReceiptScope, p_words
 from ui import words
 from ui.markup import card, stats, text
@@ -22,6 +23,9 @@ _ASKED = (
     ("What was not measured", "Stands there too, each with its reason."),
 )  # fmt: skip
 TIME = "The starter model takes 5 to 20 seconds on two cores; a model of a billion numbers takes minutes. What was measured before is not asked again."
+
+
+SMALL_JUDGE_PARAMETERS = 1_000_000_000
 
 
 def no_receipt() -> str:
@@ -51,6 +55,17 @@ def foreseen(scope: ReceiptScope, rows: int, ways: int, seconds: float) -> str:
             f"Then it reads general texts{' and asks training rows' if scope.asks_training_rows else ''}, which comes on top."
         )
     return f'<p class="help">{text(" ".join(says))} What was measured before is not asked again.</p>'
+
+
+def judge_foreseen(judge: PretrainedModel, base: PretrainedModel) -> str:
+    """Return what a judge will do, and a caution where it is not much of one."""
+    says = f"Then {judge.title} reads each row's two answers in both orders, which takes a while with a large model."
+    caution = ""
+    if judge.id == base.id:
+        caution = "It is the model that was tuned, and no better than that: it may favour its own way to write."
+    elif judge.parameters < SMALL_JUDGE_PARAMETERS:
+        caution = f"With {judge.parameters:,} parameters it is small for a judge; see how it does where the right answer is known."
+    return f'<p class="help">{text(says)}</p>' + (f'<p class="caution">{text(caution)}</p>' if caution else "")
 
 
 def cannot_be_made(sentence: str) -> str:
@@ -174,6 +189,10 @@ def _figures(receipt: Receipt) -> list[tuple[str, str, str]]:
     if receipt.memorised:
         share = words.share_text(receipt.memorised.repeated, receipt.memorised.asked)
         found.append(("Said by heart", share, f"Of {receipt.memorised.asked} training rows that were asked"))
+    judged = receipt.judge
+    if judged and judged.is_believed is not False:
+        meaning = f"By {judged.title}, of {judged.answers.read} pairs; the base's in {judged.answers.second}, {p_words(judged.answers.p_value)}"
+        found.append(("A judge prefers it", f"{judged.answers.first}", meaning))
     found.append(("Training took", words.seconds_text(receipt.costs.seconds), "From its first step to its last"))
     return found
 

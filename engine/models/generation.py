@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from queue import SimpleQueue
 from time import monotonic
@@ -45,7 +46,7 @@ from engine.models.generation_settings import GenerationSettings
 from engine.models.heads import head_outputs, said_of
 from engine.models.likelihood import mean_losses
 from engine.models.loading import end_token_ids
-from engine.models.next_tokens import Place, places
+from engine.models.next_tokens import Place, places, reply_chances
 from engine.models.tuned import Recipe
 from engine.models.turnstile import Turn, Turnstile
 from engine.types import Objective, PretrainedModel
@@ -268,6 +269,23 @@ class Voices:
                 : max(0, room)
             ]
             return places(cast(PreTrainedModel, speaker), prompt, said, base.tokenizer, most=most)
+
+    def reply_chances(
+        self, recipe: Recipe, prompts: Sequence[Sequence[Message]], replies: Sequence[str], *, stopped: Callable[[], bool]
+    ) -> list[tuple[float, ...] | None]:  # fmt: skip
+        """Return how likely a base is to begin each of a few replies, a prompt at a time; fewer prompts once stopped.
+
+        None stands for a prompt that it cannot read whole.
+
+        Raises:
+            ModelError: When it cannot be loaded, or its tokens do not tell the replies apart.
+            RunError: When the accelerator stays busy.
+        """
+        room = recipe.model.context_length_tokens
+        with self.turn(recipe.model, stopped), self._speaking(recipe, None) as (base, speaker):
+            model = cast(PreTrainedModel, speaker)
+            unstopped = takewhile(lambda _: not stopped(), prompts)
+            return [reply_chances(model, asked, replies, base.tokenizer, most_tokens=room) for asked in unstopped]
 
     def release(self) -> None:
         """Give the memory back; the next answer loads again. Waits for an answer that is being made."""

@@ -1,4 +1,4 @@
-"""What a model expected at every place of an answer: how likely the token that stands there was, and what else was likely."""
+"""What a model expects next: at every place of an answer that was given, or of a few replies that are possible."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from engine.data.chat_format import prompt_token_ids
+from engine.errors import ModelError
+from engine.models.decoding import Message, answer_token_ids
 
 
 @dataclass(frozen=True)
@@ -62,3 +66,36 @@ def places(
             )
         )
     return found
+
+
+def reply_chances(
+    model: PreTrainedModel, messages: Sequence[Message], replies: Sequence[str], tokenizer: PreTrainedTokenizerBase,
+    *, most_tokens: int,
+) -> tuple[float, ...] | None:  # fmt: skip
+    """Return how likely a model is to begin each of a few replies, 0 to 1; None for a conversation that it cannot read whole.
+
+    It is the chance of the first token in which the replies differ, after what they have in common.
+
+    Args:
+        model: Asked as it is.
+        messages: The conversation.
+        replies: Such as "A" and "B".
+        tokenizer: The model's.
+        most_tokens: What the model can read.
+
+    Raises:
+        ModelError: When two replies begin with the same tokens, so that one token cannot tell them apart.
+    """
+    said = [answer_token_ids(messages, reply, tokenizer) for reply in replies]
+    columns = enumerate(zip(*said, strict=False))
+    shared, firsts = next(((place, tokens) for place, tokens in columns if len(set(tokens)) > 1), (0, ()))
+    if len(set(firsts)) < len(replies):
+        raise ModelError("this model's tokens do not tell the replies apart", found=", ".join(replies), next_step="Choose another model.")  # fmt: skip
+    read = [*prompt_token_ids(messages, tokenizer), *said[0][:shared]]
+    if len(read) >= most_tokens:
+        return None
+    ids = torch.tensor([read], device=model.device)
+    with torch.inference_mode():
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, -1]  # (V,)
+    chances = logits.float().softmax(-1)
+    return tuple(float(chances[first]) for first in firsts)

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.results.answer_drift import Drift
 from engine.results.forgetting import Forgetting
+from engine.results.judging import Judgement, Tally
 from engine.results.memorised import Memorised
 from engine.results.paired import PairedTest
 
@@ -138,7 +139,7 @@ class Receipt:
         step: The checkpoint that speaks.
         seal: What the weights, the plan and the rows were when it was made; another one means that the receipt is stale.
         metric: The key of the metric; empty when no row was asked.
-        judge: The place of what a judge model said. None has been asked: it is never the default.
+        judge: What a model that judges said; None where none was asked, which is the default.
     """
 
     made: float
@@ -157,7 +158,7 @@ class Receipt:
     drift: Drift | None = None
     memorised: Memorised | None = None
     examples: tuple[ShownRow, ...] = ()
-    judge: None = None
+    judge: Judgement | None = None
     version: int = VERSION
 
     def arm(self, key: str) -> ArmResult | None:
@@ -231,6 +232,7 @@ def _receipt_from(plain: dict[str, Any]) -> Receipt:
     if plain["version"] != VERSION:
         raise ValueError(f"receipt version {plain['version']}")
     origin, proof, drift, forgetting = plain["origin"], plain["proof"], plain["drift"], plain["forgetting"]
+    judged = plain.get("judge")
     simple = ("made", "step", "seal", "metric", "metric_title", "metric_help")
     return Receipt(
         **{name: plain[name] for name in simple},
@@ -244,4 +246,5 @@ def _receipt_from(plain: dict[str, Any]) -> Receipt:
         drift=Drift(**{**drift, "length": PairedTest(**drift["length"])}) if drift else None,
         memorised=Memorised(**plain["memorised"]) if plain["memorised"] else None,
         examples=tuple(ShownRow(**row) for row in plain["examples"]),
-    )
+        judge=Judgement(**{**judged, "answers": Tally(**judged["answers"]), "known": Tally(**judged["known"])}) if judged else None,
+    )  # fmt: skip

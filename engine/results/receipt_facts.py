@@ -26,6 +26,8 @@ from engine.types import Checkpoint, HeldOut, Objective, Run, TrainingPlan
 
 FEW_ROWS, SMALL_MODEL_PARAMETERS = 30, 100_000_000
 SHOWN_ROWS = 3
+JUDGEMENT = "The judgement of another model"
+"""What is missing where no model judged."""
 
 
 def seal_of(run: Run, checkpoint: Checkpoint) -> str:
@@ -40,7 +42,7 @@ def origin_of(run: Run, held_out: HeldOut, environments: Sequence[Mapping[str, o
     seed = plan.hyperparameters.get("seed")
     return Origin(
         run=run.id, name=run.name, status=run.status.value, created=run.created, technique=plan.technique,
-        technique_title=TECHNIQUES[plan.technique].title, model=_public_name(plan.model.id), model_title=plan.model.title,
+        technique_title=TECHNIQUES[plan.technique].title, model=public_name(plan.model.id), model_title=plan.model.title,
         model_licence=plan.model.licence, dataset=plan.dataset.name, dataset_rows=plan.dataset.rows,
         dataset_fingerprint=plan.dataset.fingerprint, held_out=plan.held_out.source, held_out_rows=plan.held_out.rows,
         asked="the plan's held-out rows" if own or held_out.dataset is None else held_out.dataset.name,
@@ -49,7 +51,7 @@ def origin_of(run: Run, held_out: HeldOut, environments: Sequence[Mapping[str, o
     )  # fmt: skip
 
 
-def _public_name(model: str) -> str:
+def public_name(model: str) -> str:
     """Return a model's name without the folders above it: a receipt is to be shared."""
     return Path(model).name if Path(model).is_absolute() else model
 
@@ -162,16 +164,19 @@ def examples_of(base: MeasuredArm | None, tuned: MeasuredArm | None) -> tuple[Sh
     )
 
 
-def standing_gaps(run: Run, rows: int) -> list[NotMeasured]:
+def standing_gaps(run: Run, rows: int, *, judge_wanted: bool) -> list[NotMeasured]:
     """Return what no receipt of this run can say, whatever was measured."""
     plan = run.plan
     gaps = [
         NotMeasured("Other seeds", "One run with one seed was measured. Another seed may come out a little better or worse."),
         NotMeasured("What people think of the answers", "Nobody was asked. Vote blind on the Compare tab."),
-        NotMeasured("The judgement of another model", "No judge model was asked. Its taste would be measured as much as the answers."),
         NotMeasured("Energy and money", "The machine does not tell what power it used, and what its time costs is not known."),
         NotMeasured("Your own prompts", "The base was asked as it is; a better prompt of yours may do better. Try it on the Technique tab."),
     ]  # fmt: skip
+    if not judge_wanted:
+        gaps.append(
+            NotMeasured(JUDGEMENT, "No judge model was asked. Its taste would be measured as much as the answers.")
+        )
     if TECHNIQUES[plan.technique].objective in REWARDED and not rule_of(plan):
         gaps.append(NotMeasured("The reward it was trained on", "The held-out answers were scored by another metric; the curves show the reward in training."))  # fmt: skip
     if 0 < rows < FEW_ROWS:

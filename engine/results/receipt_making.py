@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from engine.errors import ModelError
 from engine.events import RunEvent
 from engine.guide.evidence import ARM_TITLES, Arm
 from engine.guide.techniques import TECHNIQUES
@@ -20,7 +21,7 @@ from engine.results.prompts import used_by
 from engine.results.receipt import ArmResult, Contrast, NotMeasured, Receipt
 from engine.results.run_card import environments_of
 from engine.training.checkpoints import result_of
-from engine.types import Checkpoint, Objective, Run
+from engine.types import Checkpoint, Objective, PretrainedModel, Run
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
     from engine.models.tuned import Recipe
     from engine.results.answer_drift import Drift
     from engine.results.forgetting import Forgetting
+    from engine.results.judging import Judgement
 
 PAIRS_AT_ONCE = 8
+SHARE_OF_JUDGING = 0.3
+"""Of the bar, where a model judges."""
+
 SHARE_OF_SCORES, SHARE_OF_TEXTS = 0.6, 0.8
 """How far the bar has come when the held-out rows are scored, and when the general texts are read."""
 
@@ -61,11 +66,12 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Parts:
-    """Who is asked: the room that measures, whoever answers, and the run's tokenizer."""
+    """Who is asked: the room that measures, whoever answers, the run's tokenizer, and a model that judges where one is wanted."""
 
     advice: AdviceRoom
     listening: Listening
     tokenizer: PreTrainedTokenizerBase
+    judge: PretrainedModel | None = None
 
 
 class Making:
@@ -86,13 +92,21 @@ class Making:
         self._gaps: list[NotMeasured] = []
         self._forgetting: Forgetting | None = None
         self._memorised: Memorised | None = None
+        self._judged: Judgement | None = None
 
     @property
     def _gives_rewards(self) -> bool:
         return TECHNIQUES[self._run.plan.technique].objective is Objective.REWARD
 
     def steps(self) -> Iterator[ReceiptProgress]:
-        """Measure part after part."""
+        """Measure part after part, and let the judge speak last."""
+        judging = SHARE_OF_JUDGING if self._parts.judge else 0.0
+        for progress in self._measure():
+            yield replace(progress, share=progress.share * (1 - judging))
+        if self._parts.judge:
+            yield from self._judge(self._parts.judge, 1 - judging)
+
+    def _measure(self) -> Iterator[ReceiptProgress]:
         if not self._found.held_out.rows:
             self._gap("Whether it learned", "No rows were held out, and rows that it learnt from prove nothing.")
         elif self._gives_rewards:
@@ -206,6 +220,36 @@ class Making:
         tuned = self._arm(Arm.TUNED)
         self._memorised = Memorised(asked, repeated, *repeated_of(tuned.answered if tuned else ()))
 
+    def _judge(self, model: PretrainedModel, begun: float) -> Iterator[ReceiptProgress]:
+        from engine.models.tuned import Recipe
+        from engine.results.judging import LETTERS, Judgement, judge
+        from engine.results.receipt_facts import JUDGEMENT, paired_rows, public_name, reason_against_texts
+
+        base, tuned = self._arm(Arm.BASE), self._arm(Arm.TUNED)
+        pairs = paired_rows(base, tuned) if base and tuned else []
+        differ = any(before.answer.strip() != after.answer.strip() for before, after in pairs)
+        reason = reason_against_texts(self._run) or (
+            None if differ else "Base and tuned model gave no answers that differ."
+        )
+        if reason:
+            return self._gap(JUDGEMENT, reason)
+        plan, voices = self._run.plan, self._parts.listening.voices
+        recipe = Recipe(model, plan.device, plan.dtype)
+        asked = judge(
+            [before for before, _ in pairs], [after for _, after in pairs],
+            lambda prompts: voices.reply_chances(recipe, prompts, LETTERS, stopped=self._stopped), self._stopped,
+        )  # fmt: skip
+        try:
+            for share, said in asked:
+                if said:
+                    same, answers, known = said
+                    is_own = model.id == plan.model.id
+                    self._judged = Judgement(public_name(model.id), model.title, is_own, same, answers, known)
+                yield ReceiptProgress(f"{model.title} judges", begun + (1 - begun) * share)
+        except ModelError as error:  # what was measured before stands without it
+            self._gap(JUDGEMENT, error.sentence)
+        self._look()
+
     def _reason_against_asking(self) -> str | None:
         if self._found.dataset.is_plain_text:
             return "The rows are texts without questions."
@@ -259,7 +303,8 @@ class Making:
             metric=key, metric_title=title, metric_help=help_, arms=results,
             contrasts=facts.contrasts_of(self._arms) + ((self._pairs[1],) if self._pairs else ()),
             costs=facts.costs_of(self._run, self._checkpoint, self._events, self._arms),
-            not_measured=(*self._gaps, *facts.standing_gaps(self._run, asked)), proof=proof, forgetting=self._forgetting,
+            not_measured=(*self._gaps, *facts.standing_gaps(self._run, asked, judge_wanted=self._parts.judge is not None)),
+            proof=proof, forgetting=self._forgetting, judge=self._judged,
             drift=drift, memorised=self._memorised, examples=facts.examples_of(self._arm(Arm.BASE), self._arm(Arm.TUNED)),
         )  # fmt: skip
 

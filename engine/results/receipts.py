@@ -16,6 +16,7 @@ from engine.data.library import Library
 from engine.errors import DataError, RunError, UsageError
 from engine.guide.evidence import ARM_TITLES, Arm
 from engine.guide.techniques import TECHNIQUES
+from engine.models.catalog import Catalog
 from engine.models.warm_up import WarmUp
 from engine.results.advice import AdviceRoom
 from engine.results.inquiry import Found
@@ -26,7 +27,7 @@ from engine.results.receipt_making import Making, Parts, ReceiptProgress, Stoppe
 from engine.training.checkpoints import likely_result
 from engine.training.run_folder import write_whole
 from engine.training.store import Store
-from engine.types import HeldOut, Objective, Run
+from engine.types import HeldOut, Objective, PretrainedModel, Run
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -78,6 +79,7 @@ class Receipts:
     """Receipts of the runs of a workspace.
 
     Args:
+        catalog: The models, of which one may judge.
         store: Its runs.
         library: Its datasets.
         advice: Measures ways to answer, and keeps what was measured.
@@ -87,10 +89,16 @@ class Receipts:
     """
 
     def __init__(
-        self, store: Store, library: Library, advice: AdviceRoom, listening: Listening,
+        self, catalog: Catalog, store: Store, library: Library, advice: AdviceRoom, listening: Listening,
         tokenizer_of: Callable[[str], tuple[Path, PreTrainedTokenizerBase]], libraries: WarmUp,
     ) -> None:  # fmt: skip
-        self._store, self._library, self._advice, self._listening = store, library, advice, listening
+        self._catalog, self._store, self._library, self._advice, self._listening = (
+            catalog,
+            store,
+            library,
+            advice,
+            listening,
+        )
         self._tokenizer_of, self._libraries = tokenizer_of, libraries
 
     def kept(self, run: str) -> Receipt | None:
@@ -130,7 +138,7 @@ class Receipts:
 
     def make(
         self, run: str, *, arms: Sequence[str] = USUAL_ARMS, data: str | None = None, rows: int = MOST_ROWS,
-        stopped: Callable[[], bool] = lambda: False,
+        judge: str = "", stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[ReceiptProgress]:  # fmt: skip
         """Measure a run and write its receipt; the last progress holds it, and nothing is kept of one that was stopped.
 
@@ -139,6 +147,7 @@ class Receipts:
             arms: The ways to answer that are set beside the tuned model; those that make no sense are told as not measured.
             data: The fingerprint of rows to ask instead of the plan's held-out ones; such a receipt is not kept.
             rows: How many rows to ask at most.
+            judge: A model that is to compare the answers of base and tuned model, as the catalogue names it; empty for none.
             stopped: Asked at every token.
 
         Raises:
@@ -154,9 +163,10 @@ class Receipts:
         found = self._store.run(run)
         if found.status.is_active:
             raise RunError("the run has not ended yet", where=found.name, next_step="Wait for it, or stop it first.")
+        judging = self._judge(judge) if judge else None
         self._libraries.wait()
         tokenizer = self._tokenizer_of(str(found.plan.model.path or found.plan.model.id))[1]
-        parts = Parts(self._advice, self._listening, tokenizer)
+        parts = Parts(self._advice, self._listening, tokenizer, judging)
         making = Making(found, self.asked_of(found, data), parts, self._store.events(run), arms, rows, stopped)
         try:
             yield from making.steps()
@@ -166,6 +176,23 @@ class Receipts:
         if data is None:
             write_whole(found.directory / RECEIPT, json.dumps(receipt.to_json(), indent=1))
         yield ReceiptProgress("Done", 1.0, receipt)
+
+    def judges(self) -> list[PretrainedModel]:
+        """Return the models on this disk that could judge: those of the catalogue, and the folders that runs were made from."""
+        known = {model.id: model for model in self._catalog.models() if model.local}
+        for run in self._store.runs():
+            model = run.plan.model
+            if model.id not in known and model.path and model.path.is_dir():
+                known[model.id] = model
+        return list(known.values())
+
+    def _judge(self, model: str) -> PretrainedModel:
+        described = self._catalog.resolve(model)
+        if described.path is None:
+            raise UsageError(
+                f"{described.title} is not on this disk", where="Judge", next_step="Download it on the Technique tab."
+            )
+        return described
 
     def asked_of(self, run: Run, data: str | None) -> Found:
         """Return what a run's rows are asked about, by the metric that suits what it was trained for."""

@@ -13,7 +13,7 @@ from threading import Event
 
 import pytest
 
-from engine.errors import UsageError
+from engine.errors import ModelError, UsageError
 from engine.types import Run
 from engine.workspace import Receipt, ReceiptProgress, Workspace
 from tests.ui.test_receipt_page import HOSTILE
@@ -118,22 +118,34 @@ def test_ways_that_a_page_sends_are_cut_to_size() -> None:
 
 
 def test_before_there_is_a_receipt_the_view_teaches_what_one_is(workspace: Workspace, run: Run) -> None:
-    rows, ways, foreseen, make, summary, page, other, _ = view.drawn_for(workspace, run)
+    rows, ways, judge, foreseen, make, summary, page, other, _ = view.drawn_for(workspace, run)
+    assert judge["value"] == "" and judge["interactive"] and ("No judge", "") in judge["choices"]
     assert rows["value"] == rows["maximum"] == 60 and "1 to 60" in rows["info"]
     assert ways["value"] == ["few_shot", "retrieval"] and "60 rows in 4 ways" in foreseen
     assert make["value"] == MAKE and "What it forgot" in summary and page == ""
     assert other["interactive"] is False
 
 
+def test_a_judge_is_cautioned_of_before_it_is_asked(workspace: Workspace, run: Run) -> None:
+    assert "judge" not in view.foreseen_for(workspace, run.id, FEW, [], "")
+    says = view.foreseen_for(workspace, run.id, FEW, [], "starter")
+    assert "both orders" in says and "the model that was tuned" in says
+    with pytest.raises(ModelError):
+        view.foreseen_for(workspace, run.id, FEW, [], "/no/such/folder")
+    starter = workspace.model("starter")
+    assert "small for a judge" in views.judge_foreseen(replace(starter, id="org/other"), starter)
+    assert "caution" not in views.judge_foreseen(replace(starter, id="org/other", parameters=7_000_000_000), starter)
+
+
 def test_a_receipt_that_is_stopped_leaves_nothing_and_says_so(workspace: Workspace, run: Run) -> None:
     flag = Event()
     flag.set()
-    *_, last = view.making(workspace, run, FEW, (), flag)
+    *_, last = view.making(workspace, run, view.Wanted(FEW, ()), flag)
     assert "Stopped" in last and workspace.receipts.kept(run.id) is None
 
 
 def test_a_receipt_is_made_kept_and_shown(workspace: Workspace, run: Run) -> None:
-    first, *_, last = view.making(workspace, run, FEW, (), Event())
+    first, *_, last = view.making(workspace, run, view.Wanted(FEW, ()), Event())
     assert "Loading the model" in first and "made and kept" in last
     make, summary, page, other, _ = view.shown(workspace, run, True)
     assert make["value"] == AGAIN and f"of {FEW} held-out rows right" in summary and "<iframe" in page
@@ -146,8 +158,8 @@ def test_a_run_whose_rows_are_gone_says_so_and_asks_nothing(workspace: Workspace
     aside = shutil.move(directory, workspace.directory / "aside")
     directory.mkdir()
     other = Workspace.open(workspace.directory)
-    rows, ways, says, *_ = view.drawn_for(other, other.run(run.id))
+    rows, ways, judge, says, *_ = view.drawn_for(other, other.run(run.id))
     other.close()
     directory.rmdir()
     shutil.move(aside, directory)
-    assert rows["interactive"] is ways["interactive"] is False and 'role="alert"' in says
+    assert rows["interactive"] is ways["interactive"] is judge["interactive"] is False and 'role="alert"' in says

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from engine.results.judging import Judgement, Tally
 from engine.workspace import PairedTest, Receipt
 from ui.receipt_page import receipt_page
 
+JUDGED = Tally(30, 5, 20, 1, 28, 0.9)
 HOSTILE = '<script>alert("row")</script><img src=x onerror=alert(1)>&\ud83d'
 SURE = {
     "rows": 60,
@@ -74,6 +76,27 @@ def test_every_section_says_a_sentence_before_its_figures(receipt: Receipt) -> N
     assert len(opened) == page.count("<section>") == 9
     assert "It learned: 54 of 60 held-out rows right, 0 before (p &lt; 0.001)." in page
     assert "not told apart from few-shot" in page
+
+
+def judged(receipt: Receipt, known: Tally, answers: Tally = JUDGED) -> str:
+    return receipt_page(replace(receipt, judge=Judgement("org/judge", HOSTILE, True, 4, answers, known)))
+
+
+def test_a_judge_that_was_found_wanting_prefers_nothing_on_the_page(receipt: Receipt) -> None:
+    page = judged(receipt, Tally(6, 6, 38))
+    assert "cannot judge these rows" in page and "in 6 of 50 pairs" in page and "says nothing" in page
+    assert "<script" not in page and "it may favour its own way" in page
+
+
+def test_a_judge_that_is_believed_says_whom_it_prefers_and_how_it_was_tried(receipt: Receipt) -> None:
+    page = judged(receipt, Tally(40, 2, 8))
+    assert "prefers the tuned model&#x27;s answers: 30 against 5 of 55." in page
+    assert "right in 40 of 50, wrong in 2, undecided in 8" in page and "28 of 35" in page and "1 pair" in page
+
+
+def test_a_judge_that_could_not_be_tried_is_said_to_be(receipt: Receipt) -> None:
+    assert "could not be tried on pairs with a known better answer" in judged(receipt, Tally())
+    assert "had nothing to judge" in judged(receipt, Tally(), Tally(unread=3))
 
 
 def test_tables_can_be_read_aloud(receipt: Receipt) -> None:

@@ -160,3 +160,29 @@ def test_the_places_of_an_answer_are_as_likely_as_the_model_finds_them(voices, s
 def test_an_answer_longer_than_the_context_is_looked_at_as_far_as_it_goes(voices, tiny):
     short = Seat("base", Recipe(replace(tiny, context_length_tokens=20)), None, QUESTION)
     assert 0 < len(voices.places(short, "cat " * 100)) < 20
+
+
+def test_the_chance_of_a_reply_is_that_of_its_first_own_token(voices, tiny) -> None:
+    [found] = voices.reply_chances(Recipe(tiny), [QUESTION], ["A", "B"], stopped=lambda: False)
+    tokenizer, model = load_tokenizer(tiny), load_base(tiny, device="cpu", dtype="float32")
+    prompt = encode_prompt(QUESTION, tokenizer, 64)
+    a, b = (answer_token_ids(QUESTION, letter, tokenizer) for letter in "AB")
+    assert a[0] == b[0]  # this template puts a space before what is said
+    with torch.inference_mode():
+        chances = model(input_ids=torch.tensor([[*prompt, a[0]]])).logits[0, -1].softmax(-1)
+    assert found == pytest.approx((float(chances[a[1]]), float(chances[b[1]])))
+
+
+def test_a_conversation_too_long_to_read_has_no_chances_and_the_next_one_does(voices, tiny) -> None:
+    long = ({"role": "user", "content": "the cat sat " * tiny.context_length_tokens},)
+    said = voices.reply_chances(Recipe(tiny), [long, QUESTION], ["A", "B"], stopped=lambda: False)
+    assert said[0] is None and said[1]
+
+
+def test_replies_that_one_token_does_not_tell_apart_are_refused(voices, tiny) -> None:
+    with pytest.raises(ModelError, match="do not tell the replies apart"):
+        voices.reply_chances(Recipe(tiny), [QUESTION], ["A", "A"], stopped=lambda: False)
+
+
+def test_asking_for_chances_ends_when_it_is_stopped(voices, tiny) -> None:
+    assert voices.reply_chances(Recipe(tiny), [QUESTION] * 9, ["A", "B"], stopped=lambda: True) == []

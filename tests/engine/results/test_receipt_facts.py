@@ -34,5 +34,5 @@ def test_a_reward_model_that_guesses_is_a_coin() -> None:
 def test_few_rows_an_early_end_and_a_reward_of_another_kind_are_told(plan: TrainingPlan, tmp_path: Path) -> None:
     rewarded = replace(plan, technique="rloo", hyperparameters={"reward": "reward_model"})
     run = Run("r1", "r1", RunStatus.STOPPED, rewarded, tmp_path, 1.8e9, step=3, steps=6)
-    told = {gap.what for gap in standing_gaps(run, 12)}
+    told = {gap.what for gap in standing_gaps(run, 12, judge_wanted=False)}
     assert {"Small differences", "The whole plan", "The reward it was trained on"} <= told

@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 
-from engine.errors import DataError, RunError, UsageError
+from engine.errors import DataError, ModelError, RunError, UsageError
 from engine.results.receipt import CHANCE, Receipt
 from engine.types import Run, RunStatus, Value
 from engine.workspace import PlanChoices, Workspace
@@ -110,6 +110,41 @@ def test_it_says_what_the_result_was_made_of_and_what_it_took(shop: Receipt, sho
 def test_what_was_not_measured_is_told(shop: Receipt) -> None:
     for told in ("Other seeds", "No judge model was asked", "base is tiny", "Energy"):
         assert told in gaps(shop)
+
+
+def test_a_judge_is_asked_only_when_it_is_named_and_a_tiny_one_is_not_believed(
+    workspace: Workspace, shop: Receipt, shop_run: Run
+) -> None:
+    assert shop.judge is None
+    kept = (shop_run.directory / "receipt.json").read_text()
+    receipt = receipt_of(workspace, shop_run.id, arms=("base", "tuned"), judge="starter")
+    found = receipt.judge
+    assert found and found.is_own_base and found.answers.read + found.same == 60 and found.known.read > 30
+    assert found.is_believed is False and found.prefers == ""
+    assert receipt.learned and receipt.sentence == shop.sentence  # what a judge says stands beside the score
+    assert "judge" not in gaps(receipt)
+    assert Receipt.from_json(json.loads(json.dumps(receipt.to_json()))) == receipt
+    (shop_run.directory / "receipt.json").write_text(kept)  # the one that others look at
+
+
+def test_a_judge_that_is_not_there_is_refused_before_anything_is_asked(workspace: Workspace, shop_run: Run) -> None:
+    with pytest.raises(ModelError, match="no such model"):
+        next(workspace.receipts.make(shop_run.id, judge="/no/such/folder"))
+    with pytest.raises(UsageError, match="not on this disk"):
+        next(workspace.receipts.make(shop_run.id, judge="Qwen/Qwen2.5-0.5B-Instruct"))
+
+
+def test_what_gives_no_answers_is_not_judged_and_says_so(
+    workspace: Workspace, of_kind: Callable[[str], Receipt]
+) -> None:
+    for kind, why in (("labels", "labels and no words"), ("text", "no answers that differ")):
+        receipt = receipt_of(workspace, of_kind(kind).origin.run, arms=("base", "tuned"), rows=FEW, judge="starter")
+        assert receipt.judge is None and why in gaps(receipt)
+
+
+def test_the_models_on_this_disk_may_judge(workspace: Workspace) -> None:
+    judges = workspace.receipts.judges()
+    assert "starter" in [model.id for model in judges] and all(model.local for model in judges)
 
 
 def test_a_receipt_is_kept_and_read_back(workspace: Workspace, shop: Receipt, shop_run: Run) -> None:

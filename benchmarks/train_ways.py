@@ -265,6 +265,8 @@ class _Timed:
 
 def _luthier(task: Task, rows: Sequence[TokenRow], threads: int, seed: int) -> Span:
     """A plan with its own defaults, run by the queue of a workspace as the window runs it; then a second run's start."""
+    from dataclasses import replace  # noqa: PLC0415
+
     from engine.workspace import Workspace  # noqa: PLC0415
 
     timed = _Timed()
@@ -275,7 +277,8 @@ def _luthier(task: Task, rows: Sequence[TokenRow], threads: int, seed: int) -> S
     assert done.status.value == "finished", done
     span = Span(timed.cpu_seconds, timed.seconds, timed.model)
     began = time.perf_counter()
-    workspace.train(_seeded(task, seed, max_steps=1, watched_prompts=0))
+    again = _seeded(task, seed, watched_prompts=0)
+    workspace.train(replace(again, estimate=replace(again.estimate, steps=1)))
     span.second_start_seconds = timed.first_step - began
     workspace.close()
     return span

@@ -14,6 +14,7 @@ from engine.errors import TuningError, UsageError
 from engine.types import Run
 from engine.workspace import ReceiptProgress, ReceiptScope, Workspace
 from ui import receipt_views as views
+from ui import words
 from ui.background import Background, Flags
 from ui.guard import bug_line, guarded, guarded_with
 from ui.panel import QUIET
@@ -55,7 +56,7 @@ def drawn_for(workspace: Workspace, run: Run) -> Updates:
 def _judges(workspace: Workspace, run: Run, scope: ReceiptScope) -> object:
     """Return the choice of a judge: nobody, which is the default, or a model on this disk."""
     judges = [
-        (f"{model.title}{', which is the base itself' if model.id == run.plan.model.id else ''}", model.id)
+        (f"{words.short_title(model.title)}{' (its base)' if model.id == run.plan.model.id else ''}", model.id)
         for model in workspace.receipts.judges()
     ]
     able = "base" in scope.always and scope.reads_texts and scope.rows > 0

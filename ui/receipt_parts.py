@@ -14,9 +14,8 @@ ROWS_MEAN = "How many held-out rows are asked. Fewer is quicker and less sure."
 SHOWS_ROWS_MEANS = "On: three rows with both answers stand on the page and in its files. Off: no text of a row does. Turn it off where rows are private."
 
 JUDGE_MEANS = (
-    "A model that is shown both answers to each row, in both orders, and says which it finds better. First it is tried: whether it finds a "
-    "row's own answer beside that of another row. A small model cannot judge; take one that is larger than the tuned one. Choose one of "
-    "the list, or type the path of a folder. No judge by default."
+    "Reads both answers to each row, in both orders, and says which it finds better; first it is tried where the right answer is known. Take a "
+    "model larger than the tuned one, of the list or by the path of its folder. Nobody judges by default."
 )
 OTHER_MEANS = "Another run that has a receipt; the main figures of both then stand side by side."
 NO_OTHER_MEANS = "No other run has a receipt yet. Make one of another run, and both can be set side by side here."

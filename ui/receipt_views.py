@@ -59,7 +59,7 @@ def foreseen(scope: ReceiptScope, rows: int, ways: int, seconds: float) -> str:
 
 def judge_foreseen(judge: PretrainedModel, base: PretrainedModel) -> str:
     """Return what a judge will do, and a caution where it is not much of one."""
-    says = f"Then {judge.title} reads each row's two answers in both orders, which takes a while with a large model."
+    says = f"Then {words.short_title(judge.title)} reads each row's two answers in both orders, which takes a while with a large model."
     caution = ""
     if judge.id == base.id:
         caution = "It is the model that was tuned, and no better than that: it may favour its own way to write."

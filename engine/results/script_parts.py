@@ -154,11 +154,18 @@ class EqualCostBatches(BatchRebalanceSampler):  # type: ignore[misc]
         order, stretch = shuffled(len(self.lengths), chance), 16 * self.batch_rows
         batches: list[list[int]] = []
         for start in range(0, len(order), stretch):
-            rows: list[int] = sorted(order[start : start + stretch], key=lambda row: self.lengths[row])
-            for size in sizes_of([self.lengths[row] for row in rows], math.ceil(len(rows) / self.batch_rows)):
-                batches.append(rows[:size])
-                rows = rows[size:]
+            batches += equal_batches(order[start : start + stretch], self.lengths, self.batch_rows)
         return iter([batches[number] for number in torch.randperm(len(batches), generator=chance)])
+
+
+def equal_batches(rows: Sequence[int], lengths: Sequence[int], batch_rows: int) -> list[list[int]]:
+    """Return rows sorted by length, in batches of equal cost; as many as there would be of so many rows."""
+    ordered: list[int] = sorted(rows, key=lambda row: lengths[row])
+    batches = []
+    for size in sizes_of([lengths[row] for row in ordered], math.ceil(len(ordered) / batch_rows)):
+        batches.append(ordered[:size])
+        ordered = ordered[size:]
+    return batches
 
 
 def sizes_of(lengths: Sequence[int], batches: int) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.guide.rewards import REWARD_FUNCTIONS
 from engine.models.adapters import peft_config
@@ -213,7 +213,9 @@ def _trainer(facts: Facts, stage: Stage, code: TrainerCode) -> str:
     if code.trainer == "SFTTrainer" and facts.plan.device == "cpu" and _has_plain_head(facts):
         methods.append(LEARNT.strip("\n"))
     if facts.plan.held_out.rows:
-        methods.append((LOOK_WITH_REWARD if stage.facts.generates else LOOK).strip("\n"))
+        of_tokens = code.trainer == "SFTTrainer" and not _routes(facts)
+        look = LOOK_WITH_REWARD if stage.facts.generates else LOOK_AT_TOKENS if of_tokens else LOOK
+        methods.append(look.strip("\n"))
     written = "\n\n".join(method.rstrip("\n") for method in methods if method)
     doc = f'    """{code.trainer} with the order of rows, and of random numbers, that the run had."""'
     return f"class {_class_name(code)}({code.trainer}):\n{doc}\n\n{written}"
@@ -236,16 +238,41 @@ LEARNT = """
 
 def _has_plain_head(facts: Facts) -> bool:
     """Whether the run has the loss of engine/training/text_loss.py, by the model's own configuration."""
-    path = facts.plan.model.path
-    config = json.loads((path / "config.json").read_text(encoding="utf-8")) if path else {}
+    config = _model_config(facts)
     told = {**config, **(config.get("text_config") or {})}
-    return not config.get("output_router_logits") and all(told.get(name) in (None, 1, 1.0) for name in BENDS_LOGITS)
+    return not _routes(facts) and all(told.get(name) in (None, 1, 1.0) for name in BENDS_LOGITS)
+
+
+def _routes(facts: Facts) -> bool:
+    """Whether the loss holds that of a mixture of experts, and is trl's own."""
+    return bool(_model_config(facts).get("output_router_logits"))
+
+
+def _model_config(facts: Facts) -> Mapping[str, Any]:
+    path = facts.plan.model.path
+    return dict(json.loads((path / "config.json").read_text(encoding="utf-8"))) if path else {}
 
 
 LOOK = """
     def evaluate(self, *args, **kwargs):
         with torch.random.fork_rng():  # a look at the held-out rows changes nothing of what is drawn after it
             return super().evaluate(*args, **kwargs)
+"""
+
+LOOK_AT_TOKENS = """
+    def evaluate(self, *_, **__):
+        rows, total, tokens = self.eval_dataset, 0.0, 0
+        self.model.eval()
+        lengths = [len(ids) for ids in rows["input_ids"]]
+        with torch.random.fork_rng(), torch.no_grad(), self.compute_loss_context_manager():
+            for batch in equal_batches(range(len(rows)), lengths, self.args.eval_batch_size):
+                inputs = self._prepare_inputs(self.data_collator([rows[row] for row in batch]))
+                learnt = int((inputs["labels"][:, 1:] != -100).sum())
+                total, tokens = total + float(self.compute_loss(self.model, inputs)) * learnt, tokens + learnt
+        metrics = {"eval_loss": total / max(1, tokens)}  # of all tokens, and not of the batches' means
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 """
 
 LOOK_WITH_REWARD = """

@@ -101,13 +101,9 @@ class EqualCostBatches(BatchRebalanceSampler):  # type: ignore[misc]  # transfor
     def __iter__(self) -> Iterator[list[int]]:
         chance = _chance(self._seed, self._epoch)
         order = _shuffled(len(self._lengths), chance)
-        stretch, batches = self._batch_rows * BATCHES_IN_A_STRETCH, []
+        stretch, batches = self._batch_rows * BATCHES_IN_A_STRETCH, list[list[int]]()
         for start in range(0, len(order), stretch):
-            rows = sorted(order[start : start + stretch], key=lambda row: self._lengths[row])
-            sizes = equal_cost_sizes([self._lengths[row] for row in rows], math.ceil(len(rows) / self._batch_rows))
-            for size in sizes:
-                batches.append(rows[:size])
-                rows = rows[size:]
+            batches += equal_cost_batches(order[start : start + stretch], self._lengths, self._batch_rows)
         for batch in torch.randperm(len(batches), generator=chance).tolist():
             yield batches[batch]
 
@@ -132,6 +128,21 @@ def saves_by_sorting(lengths: Sequence[int], batch_rows: int, seed: int) -> bool
     batches = (order[start : start + batch_rows] for start in range(0, len(order), batch_rows))
     padded = sum(len(batch) * max(lengths[row] for row in batch) for batch in batches)
     return padded > MOST_PADDING * max(1, sum(lengths))
+
+
+def equal_cost_batches(rows: Sequence[int], lengths: Sequence[int], batch_rows: int) -> list[list[int]]:
+    """Return rows sorted by length and cut into batches of equal cost, as many as there would be of `batch_rows` rows.
+
+    Args:
+        rows: Row numbers; the order of equally long ones stays.
+        lengths: Tokens of each row, by its number.
+        batch_rows: Rows of a batch on average.
+    """
+    ordered, batches = sorted(rows, key=lambda row: lengths[row]), []
+    for size in equal_cost_sizes([lengths[row] for row in ordered], math.ceil(len(ordered) / batch_rows)):
+        batches.append(ordered[:size])
+        ordered = ordered[size:]
+    return batches
 
 
 def equal_cost_sizes(lengths: Sequence[int], batches: int) -> list[int]:

@@ -42,6 +42,12 @@ class TextLoss:
     right: torch.Tensor
     entropy: torch.Tensor
 
+    def __add__(self, other: TextLoss) -> TextLoss:
+        """Return the figures of both batches together."""
+        return TextLoss(
+            self.total + other.total, self.places + other.places, self.right + other.right, self.entropy + other.entropy
+        )
+
 
 def plain_head(model: nn.Module, config: PretrainedConfig) -> nn.Linear | None:
     """Return the head when logits are what it gives and nothing more; None when trl has to compute them."""

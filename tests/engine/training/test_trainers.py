@@ -23,14 +23,18 @@ Built = tuple[Trainer, list[dict[str, list[int]]]]
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Callable[[TrainingPlan], Built]:
-    def make(plan: TrainingPlan) -> Built:
+def build(tmp_path: Path) -> Callable[..., Built]:
+    """Build a trainer; rows that are held out are the same ones, so that a look says of them what a loss by hand does."""
+
+    def make(plan: TrainingPlan, *, looks: bool = False) -> Built:
         tokenizer = load_tokenizer(plan.model)
         rows = tokenize_rows(split_rows(plan)[0], plan.dataset, tokenizer, max_length=64).rows
         base = load_base(plan.model, device="cpu", dtype="float32")
         config = peft_config(TuningMethod.LORA, plan.hyperparameters, plan.model)
         stage = Stage(Objective.SFT, int(str(plan.hyperparameters["max_steps"])), 5e-3, 2)
-        parts = TrainerParts(plan, stage, Recipe(plan.model), tmp_path, base, tokenizer, config, rows, [])
+        parts = TrainerParts(
+            plan, stage, Recipe(plan.model), tmp_path, base, tokenizer, config, rows, rows if looks else []
+        )
         return build_trainer(parts), rows
 
     return make
@@ -66,6 +70,20 @@ def test_ids_and_labels_arrive_in_the_batch_as_they_were_tokenised(
             assert set(batch["labels"][place, length:].tolist()) <= {-100}
             assert batch["attention_mask"][place].sum() == length
     assert number == 7
+
+
+@pytest.mark.parametrize("batch_rows", [1, 3, 16])
+def test_in_a_look_at_held_out_rows_every_token_counts_the_same_whatever_the_batches(
+    tiny_plan: NewPlan, build: Callable[..., Built], batch_rows: int
+) -> None:
+    plan = tiny_plan(per_device_train_batch_size=batch_rows, max_steps=1, learning_rate=0.0)
+    trainer, rows = build(plan, looks=True)
+    assert len({len(row["input_ids"]) for row in rows}) > 1
+    trainer.train()
+    looks = [told for told in trainer.state.log_history if "eval_loss" in told]
+    expected = loss_by_hand(load_base(plan.model, device="cpu", dtype="float32"), rows)
+    assert looks and all(told["eval_loss"] == pytest.approx(expected, rel=1e-5) for told in looks)
+    assert all(0 <= told["eval_mean_token_accuracy"] <= 1 for told in looks)
 
 
 @pytest.mark.parametrize("accumulated", [1, 2])

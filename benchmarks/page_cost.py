@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from engine.events import RunFinished, StepLogged  # noqa: E402 - the repository is not installed
+from engine.results.paired import bootstrap_interval  # noqa: E402
 from engine.training.store import Store  # noqa: E402
 from engine.workspace import PlanChoices, Workspace  # noqa: E402
 from tests.browser.conftest import SWITCHES, chromium  # noqa: E402
@@ -80,13 +81,6 @@ def train_next(store: Store, run: str, process: psutil.Process) -> float:
         if events and isinstance(events[-1], RunFinished):
             return cpu_seconds(process) - used
         time.sleep(0.05)
-
-
-def interval(values: list[float]) -> tuple[float, float]:
-    """Return the 95 % interval of the mean, by bootstrap."""
-    chance = random.Random(0)
-    means = sorted(statistics.fmean(chance.choices(values, k=len(values))) for _ in range(4000))
-    return means[99], means[3899]
 
 
 PRESSED = '[aria-pressed="true"]'
@@ -167,7 +161,7 @@ def main() -> None:
                 f"pair {number + 1}: open {costs[True]:.2f} s, closed {costs[False]:.2f} s, ratio {ratios[-1]:.4f}",
                 flush=True,
             )
-        low, high = interval(ratios)
+        low, high = bootstrap_interval(ratios)
         print(f"\nprocessor seconds with the page open / without a screen: {statistics.fmean(ratios):.4f}, 95 % {low:.4f} to {high:.4f}, "
               f"{asked.pairs} pairs of {asked.steps} steps")  # fmt: skip
         page = opened(browser, address)

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.train_ways import WAYS, Task, prepare, run_way  # noqa: E402 - the repository is not installed
+from engine.results.paired import bootstrap_interval  # noqa: E402
 
 Result = Mapping[str, object]
 
@@ -107,7 +108,9 @@ def verdicts(results: Sequence[Result], clock: str) -> str:
     for name, other, aim in asked:
         ratios = [speeds[OURS][place] / other[place] for place in speeds[OURS] if other.get(place)]
         if ratios:
-            lines.append(f"- Luthier / {name}: {spread(ratios, 3)}; aim: {aim}")
+            low, high = bootstrap_interval(ratios)
+            mean = f"mean {statistics.mean(ratios):.3f}, 95 % interval {low:.3f} to {high:.3f}"
+            lines.append(f"- Luthier / {name}: {spread(ratios, 3)}, {mean}, {len(ratios)} pairs; aim: {aim}")
     starts = [
         number(result, "second_start_seconds") for result in of_way(results, OURS) if result.get("second_start_seconds")
     ]

@@ -13,7 +13,8 @@ MFU is (6 x moving + 4 x frozen) operations a token, times tokens a second, over
 Frozen weights need no gradient of their own: 2N forward and 2N backward through them. Word embeddings are a lookup and counted only
 where they are the head too; a way that computes the head only where something is learnt is shown a little too high.
 
-The rows are the same, but each way lays them out itself: Luthier as turns of a chat, trl as plain text, so tokens differ a little.
+The rows are the same, but each way lays them out itself: Luthier as turns of a chat, trl as plain text, so tokens differ a little. Learning
+rate, rank and rows of a batch are those of Luthier's plan; where trl packs rows that Luthier does not, it packs about as many tokens a step.
 """
 
 from __future__ import annotations
@@ -171,6 +172,7 @@ def train_with_trl(asked: argparse.Namespace, model: Path, plan: TrainingPlan) -
     from trl import SFTConfig, SFTTrainer  # noqa: PLC0415
 
     card, values = torch.cuda.is_available(), plan.hyperparameters
+    rows, tokenizer = rows_of(asked.lengths), AutoTokenizer.from_pretrained(model)
     four = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
     loaded = AutoModelForCausalLM.from_pretrained(
         model, dtype=torch.bfloat16 if card else torch.float32, device_map={"": 0} if card else None,
@@ -183,14 +185,18 @@ def train_with_trl(asked: argparse.Namespace, model: Path, plan: TrainingPlan) -
         chosen = {"packing": True, "max_length": PACKED_TOKENS, "bf16": True, "gradient_checkpointing": False}
         if card:
             chosen |= {"optim": "adamw_torch_fused", "use_liger_kernel": find_spec("liger_kernel") is not None}
+    batch = int(str(values["per_device_train_batch_size"]))
+    if chosen.get("packing") and asked.lengths != "packed":
+        tokens = sum(len(tokenizer(" ".join(row.values())).input_ids) for row in rows)
+        batch = max(1, round(batch * tokens / len(rows) / PACKED_TOKENS))
     with tempfile.TemporaryDirectory() as folder:
         settings = SFTConfig(
             output_dir=folder, max_steps=asked.steps, report_to="none", save_strategy="no", use_cpu=not card, disable_tqdm=True, **chosen,
-            per_device_train_batch_size=values["per_device_train_batch_size"] if card else 1,
+            learning_rate=values["learning_rate"], per_device_train_batch_size=batch,
         )  # fmt: skip
         SFTTrainer(
-            model=loaded, args=settings, train_dataset=Dataset.from_list(rows_of(asked.lengths)),
-            processing_class=AutoTokenizer.from_pretrained(model), peft_config=None if asked.technique == "full" else adapter,
+            model=loaded, args=settings, train_dataset=Dataset.from_list(rows), processing_class=tokenizer,
+            peft_config=None if asked.technique == "full" else adapter,
         ).train()  # fmt: skip
 
 
@@ -229,8 +235,9 @@ def measure_all(asked: argparse.Namespace) -> list[Record]:
     known = {tuple(row[name] for name in KEY): row for row in old
              if row["machine"] == machine and row["steps"] == asked.steps}  # fmt: skip
     rate = in_a_process(["--matrix", "512" if asked.small else "8192"], asked.limit)
-    wanted = product(range(asked.rounds), asked.shapes, asked.techniques, asked.lengths, asked.ways)
-    for place, shape, technique, lengths, way in wanted:
+    wanted = product(range(asked.rounds), asked.shapes, asked.techniques, asked.lengths, range(len(asked.ways)))
+    for place, shape, technique, lengths, number in wanted:
+        way = asked.ways[(number + place) % len(asked.ways)]  # another one begins in each round: a card is colder then
         key = (shape, technique, lengths, way, place, asked.steps)
         if key in known and not asked.profile and not (asked.retry and "error" in known[key]):
             continue
@@ -255,8 +262,10 @@ def section(rows: Sequence[Record]) -> str:
         groups.setdefault(tuple(row[name] for name in KEY[:4]), []).append(row)
     machine = ", ".join(f"{name} {value}" for name, value in rows[0]["machine"].items())
     heads = "| model | technique | rows | way | tokens a second | MFU | predicted GB | reserved GB | driver GB |"
+    rates = [row["matrix_rate"] for row in rows if "matrix_rate" in row]
+    product_of = f" Products of bfloat16 matrices: {statistics.median(rates) / 1e12:,.1f} TFLOP/s." if rates else ""
     return "\n".join((
-        "## Speed", "", f"`make gpu-bench`, {max(row['date'] for row in rows)}. Medians of the rounds; {machine}.", "",
+        "## Speed", "", f"`make gpu-bench`, {max(row['date'] for row in rows)}. Medians of the rounds; {machine}.{product_of}", "",
         heads, "|" + "---|" * 9, *(_line(key, found) for key, found in groups.items()),
     ))  # fmt: skip
 

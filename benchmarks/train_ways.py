@@ -291,7 +291,7 @@ def _luthier(task: Task, rows: Sequence[TokenRow], threads: int, seed: int) -> S
 
 
 def _trainer_alone(task: Task, rows: Sequence[TokenRow], threads: int, seed: int) -> Span:
-    """The trainer that the plan gives, without reporter, store and saves."""
+    """The trainer that the plan gives, which saves as often by itself: without reporter, store and seals."""
     import tempfile  # noqa: PLC0415
 
     from engine.models.hardware import host_hardware  # noqa: PLC0415,F401 - as the window, which has it in memory
@@ -306,6 +306,7 @@ def _trainer_alone(task: Task, rows: Sequence[TokenRow], threads: int, seed: int
         run = Run("alone", "alone", RunStatus.QUEUED, plan, Path(folder), 0.0)
         trainer, _ = trainer_of_stage(plan, run, stages_of_plan(plan)[0], lambda _: None, True)
         trainer.args.eval_strategy, trainer.args.eval_on_start = "no", False
+        trainer.args.save_strategy, trainer.args.save_steps = "steps", int(str(plan.hyperparameters["save_steps"]))
         trainer.train()
     return Span(timed.cpu_seconds, timed.seconds, timed.model)
 

@@ -12,7 +12,7 @@ of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -68,7 +68,7 @@ class TokenizedRows:
         truncated: Rows of which the end was cut off.
     """
 
-    rows: list[dict[str, list[int]]]
+    rows: Sequence[Mapping[str, list[int]]]
     dropped: int
     truncated: int
 

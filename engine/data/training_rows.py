@@ -142,7 +142,7 @@ def _thumbs(request: RowsRequest) -> TokenizedRows:
         answer = side.token_ids[start : request.max_length]
         thumb = {"prompt_ids": side.token_ids[:start], "completion_ids": answer, "label": source["label"] is True}
         kept.add(thumb, bool(answer), len(side.token_ids) > request.max_length)
-    rows = _alternating(kept.rows.rows)
+    rows = _alternating([dict(row) for row in kept.rows.rows])
     for row, before in zip(rows, [*rows[-1:], *rows[:-1]], strict=True):
         row["KL_completion_ids"] = before["completion_ids"]
     return TokenizedRows(rows, kept.dropped, kept.truncated)

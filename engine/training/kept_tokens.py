@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 import pyarrow
+from datasets import Dataset as Table
 from pyarrow import ipc
 from transformers import PreTrainedTokenizerFast
 
@@ -53,9 +55,10 @@ def tokens_of(objective: Objective, request: RowsRequest) -> TokenizedRows:
     if found is not None:
         return found
     made = rows_for(objective, request)
-    if sum(map(row_tokens, made.rows)) >= WORTH_KEEPING_TOKENS:
-        _keep(made, path)
-    return made
+    if sum(map(row_tokens, made.rows)) < WORTH_KEEPING_TOKENS:
+        return made
+    _keep(made, path)
+    return _read(path) or made
 
 
 def _name(objective: Objective, request: RowsRequest, tokenizer: PreTrainedTokenizerFast) -> str:
@@ -75,11 +78,15 @@ def _name(objective: Objective, request: RowsRequest, tokenizer: PreTrainedToken
 
 
 def _read(path: Path) -> TokenizedRows | None:
+    """Return kept rows as a table that stays on disk until a row is asked for; a row is then a dictionary of lists, as a made one is."""
     try:
         with pyarrow.memory_map(str(path)) as file:
             table = ipc.open_file(file).read_all()
-            told = {name.decode(): int(value) for name, value in (table.schema.metadata or {}).items()}
-            return TokenizedRows(table.to_pylist(), told["dropped"], told["truncated"])
+        table.validate()
+        told = {name.decode(): int(value) for name, value in (table.schema.metadata or {}).items()}
+        # Without a name of its own, the library would read all of it to give it one.
+        rows = Table(table.replace_schema_metadata(), fingerprint=path.stem)
+        return TokenizedRows(cast(Sequence[Mapping[str, list[int]]], rows), told["dropped"], told["truncated"])
     except (OSError, ValueError, KeyError, pyarrow.ArrowException):
         return None
 
@@ -87,7 +94,7 @@ def _read(path: Path) -> TokenizedRows | None:
 def _keep(made: TokenizedRows, path: Path) -> None:
     """Write the rows whole or not at all; a disk without room is no reason not to train."""
     told = {"dropped": str(made.dropped), "truncated": str(made.truncated)}
-    made_of = pyarrow.Table.from_pylist(made.rows)
+    made_of = pyarrow.Table.from_pylist(list(made.rows))
     half = [
         pyarrow.list_(pyarrow.int32()) if kind == pyarrow.list_(pyarrow.int64()) else kind
         for kind in made_of.schema.types

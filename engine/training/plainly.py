@@ -12,6 +12,7 @@ import numpy
 import torch
 from datasets import Dataset as Table
 from peft import PeftModel
+from pyarrow import compute
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer
 
@@ -38,7 +39,7 @@ def plainly(trainer: Callable[..., Trainer], grouping: str = WHERE_IT_SAVES) -> 
 
         def _get_train_sampler(self, train_dataset: Table | None = None) -> Sampler[Any] | None:
             table = self.train_dataset
-            lengths = _lengths(table)
+            lengths = row_lengths(table)
             if "KL_completion_ids" in table.column_names:
                 return SequentialSampler(table)  # KTO: each row stands beside the one whose answer it borrows
             if lengths is None:
@@ -98,12 +99,13 @@ def unchanged_randomness() -> Iterator[None]:
     random.setstate(of_python)
 
 
-def _lengths(table: Table) -> list[int] | None:
+def row_lengths(table: Table) -> list[int] | None:
     """Return the tokens of each row, or None where rows are questions whose answers are still to come."""
     columns = next((names for names in LENGTH_COLUMNS if set(names) <= set(table.column_names)), None)
     if columns is None:
         return None
-    return [sum(map(len, parts)) for parts in zip(*(table[name] for name in columns), strict=True)]
+    of_columns = [compute.list_value_length(table.data.column(name)).to_pylist() for name in columns]
+    return [sum(lengths) for lengths in zip(*of_columns, strict=True)]
 
 
 def _tokens(inputs: Mapping[str, object]) -> int:

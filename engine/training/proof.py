@@ -90,7 +90,7 @@ def observe(trainer: Trainer, parts: TrainerParts, before: float) -> Observation
     """
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     rows = parts.held_out or parts.rows
-    questions = [question_of(row, parts.tokenizer) for row in rows[:PROBES]]
+    questions = [question_of(rows[place], parts.tokenizer) for place in range(min(PROBES, len(rows)))]
     return Observation(questions, _last_logits(model.eval(), questions), fingerprint(model) != before)
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from transformers.trainer_utils import speed_metrics
 from trl.trainer.sft_trainer import SFTTrainer
 
+from engine.training.plainly import row_lengths
 from engine.training.sampling import equal_cost_batches
 from engine.training.text_loss import TextLoss, plain_head, text_loss
 
@@ -63,8 +64,7 @@ class TextTrainer(SFTTrainer):  # type: ignore[misc]  # trl is not typed
 
     @cached_property
     def _held_out_batches(self) -> list[list[int]]:
-        rows: Any = self.eval_dataset
-        lengths = [len(ids) for ids in rows["input_ids"]]
+        lengths = row_lengths(self.eval_dataset) or []
         return equal_cost_batches(range(len(lengths)), lengths, self.args.eval_batch_size)
 
     @property

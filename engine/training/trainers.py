@@ -119,10 +119,12 @@ def _plain(trainer: Callable[..., Trainer], parts: TrainerParts) -> Callable[...
 
 
 def _tables(parts: TrainerParts) -> dict[str, Any]:
-    return {
-        "train_dataset": Table.from_list([dict(row) for row in parts.rows]),
-        "eval_dataset": Table.from_list([dict(row) for row in parts.held_out]) if parts.held_out else None,
-    }
+    return {"train_dataset": _table(parts.rows), "eval_dataset": _table(parts.held_out) if parts.held_out else None}
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    """Return rows as the trainers take them; kept ones are a table already."""
+    return rows if isinstance(rows, Table) else Table.from_list([dict(row) for row in rows])
 
 
 def _sft(parts: TrainerParts) -> Trainer:

@@ -3,12 +3,15 @@
     python3 -m venv peers/llamafactory && peers/llamafactory/bin/pip install llamafactory
     .venv/bin/python benchmarks/train.py --peer llamafactory=peers/llamafactory/bin/python
 
+and the same with unsloth.
+
 They get the rows as text and make tokens of them by the same tokenizer, with its marks of turns standing in the text.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -60,5 +63,41 @@ def _llamafactory(task: Task, rows: Sequence[TokenRow], threads: int, seed: int)
     return Span(timed.cpu_seconds, timed.seconds, timed.model)
 
 
-PEERS: Mapping[str, Callable[[Task, Sequence[TokenRow], int, int], Span]] = {"llamafactory": _llamafactory}
+def _unsloth(task: Task, rows: Sequence[TokenRow], threads: int, seed: int) -> Span:
+    """Unsloth as its examples set it, on a processor, with the type of numbers that it chooses; rate, batch and adapter are those of all ways."""
+    os.environ |= {"UNSLOTH_FORCE_CPU": "1", "UNSLOTH_DISABLE_STATISTICS": "1"}
+    from unsloth import FastLanguageModel  # noqa: I001, PLC0415 - before trl, into which it puts its own
+
+    from datasets import Dataset  # noqa: PLC0415
+    from trl import SFTConfig, SFTTrainer  # noqa: PLC0415
+
+    from benchmarks.train_ways import Span, _Timed  # noqa: PLC0415
+
+    values = json.loads(Path(task.plan).read_text())["hyperparameters"]
+    model, tokenizer = FastLanguageModel.from_pretrained(
+        task.model, max_seq_length=values["max_length"], dtype=None, load_in_4bit=False
+    )
+    parts = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    model = FastLanguageModel.get_peft_model(
+        model, r=16, target_modules=parts, lora_alpha=values["lora_alpha"], lora_dropout=0, bias="none",
+        use_gradient_checkpointing="unsloth", random_state=seed,
+    )  # fmt: skip
+    timed = _Timed()
+    timed.watch()
+    with tempfile.TemporaryDirectory() as folder:
+        SFTTrainer(
+            model=model, processing_class=tokenizer, train_dataset=Dataset.from_list([dict(row) for row in rows]),
+            args=SFTConfig(
+                output_dir=folder, use_cpu=True, learning_rate=values["learning_rate"], num_train_epochs=1, warmup_ratio=0.1, seed=seed,
+                per_device_train_batch_size=values["per_device_train_batch_size"], max_length=values["max_length"], report_to="none",
+                save_strategy="no", disable_tqdm=True,
+            ),
+        ).train()  # fmt: skip
+    return Span(timed.cpu_seconds, timed.seconds, timed.model)
+
+
+PEERS: Mapping[str, Callable[[Task, Sequence[TokenRow], int, int], Span]] = {
+    "llamafactory": _llamafactory,
+    "unsloth": _unsloth,
+}
 """One row a program."""

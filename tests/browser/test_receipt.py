@@ -49,6 +49,23 @@ def test_rows_can_be_left_out_of_the_page(window: Any) -> None:
     expect(inside.get_by_role("heading", name="Some rows to look at")).to_have_count(0)
 
 
+def test_a_judge_is_chosen_by_keys_cautioned_of_and_heard_on_the_page(window: Any) -> None:
+    page = opened(window)
+    box = page.get_by_role("textbox", name="Judge model").or_(page.get_by_role("combobox", name="Judge model"))
+    expect(box).to_have_value("No judge")
+    box.press("ArrowDown")
+    page.get_by_role("option", name=re.compile("Starter model")).wait_for()
+    box.fill("Starter model (its base)")
+    box.press("Enter")
+    expect(page.locator("#receipt-foreseen .caution")).to_contain_text("the model that was tuned")
+    page.get_by_role("button", name="Make it again").press("Enter")
+    inside = page.frame_locator("iframe.receipt-page")
+    expect(inside.get_by_role("heading", name="What another model finds better")).to_be_attached()
+    expect(inside.get_by_text("cannot judge these rows")).to_be_attached()
+    assert violations(page) == []
+    assert not window.complaints.console and not window.complaints.external
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_receipt_has_no_accessibility_violation_and_follows_the_windows_colours(new_window: Any, scheme: str) -> None:
     page = opened(new_window(scheme))

@@ -88,7 +88,7 @@ def _unsloth(task: Task, rows: Sequence[TokenRow], threads: int, seed: int) -> S
         SFTTrainer(
             model=model, processing_class=tokenizer, train_dataset=Dataset.from_list([dict(row) for row in rows]),
             args=SFTConfig(
-                output_dir=folder, use_cpu=True, learning_rate=values["learning_rate"], num_train_epochs=1, warmup_ratio=0.1, seed=seed,
+                output_dir=folder, use_cpu=True, learning_rate=values["learning_rate"], num_train_epochs=1, warmup_steps=0.1, seed=seed,
                 per_device_train_batch_size=values["per_device_train_batch_size"], max_length=values["max_length"], report_to="none",
                 save_strategy="no", disable_tqdm=True,
             ),

@@ -31,6 +31,10 @@ TOKENIZING: Mapping[str, object] = {**QUIET, "concurrency_id": "tokenizer", "con
 """For what counts tokens: one after the other, since a tokenizer's chat template is not safe in two threads
 (transformers 5.23: "AssistantTracker should not be reused before closed")."""
 
+CHOOSING: Mapping[str, object] = {**QUIET, "concurrency_id": "choices", "concurrency_limit": 1}
+"""For what writes the choices while a page opens: one after the other, each sees what the one before it chose. Otherwise two that read
+at the same time would each write, and a person's click would be lost to what was found of before."""
+
 ADVISING: Mapping[str, object] = {**QUIET, "concurrency_id": "advice", "concurrency_limit": 2}
 """For the helper: never before or after what counts tokens, so that no other tab waits for it."""
 

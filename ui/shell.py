@@ -21,7 +21,7 @@ from ui.guard import guarded
 from ui.guide_panel import guide_panel
 from ui.live_chart import PLOTLY_ADDRESS
 from ui.markup import text
-from ui.panel import QUIET, panel
+from ui.panel import CHOOSING, QUIET, panel
 from ui.session import Session, reason_against_start, restored, run_on_view, to_remember
 from ui.status_bar import status_bar
 from ui.the_way import the_way
@@ -101,7 +101,7 @@ def _wire(app: gr.Blocks, workspace: Workspace, session: Session, tabs: Sequence
 
     # In two steps, since finding takes a while and somebody may click meanwhile: what is chosen by then is read in the second.
     looked = app.load(restore, kept, found, **QUIET)
-    looked.then(adopted, [found, session.choices], session.choices, **QUIET)
+    looked.then(adopted, [found, session.choices], session.choices, **CHOOSING)
     redrawing.wire(session, tabs, [way, kept], lambda choices: (draw_way(workspace, choices), to_remember(choices)))
 
 

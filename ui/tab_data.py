@@ -35,7 +35,7 @@ from ui.data_sources import (
 from ui.data_split import SplitParts, split_form, wire_split
 from ui.data_subject import Subject, drawn_findings, drawn_head, held_out_of, percent_of, subject_of
 from ui.guard import guarded, guarded_with
-from ui.panel import QUIET, TOKENIZING, panel, picked
+from ui.panel import CHOOSING, QUIET, TOKENIZING, panel, picked
 from ui.session import Session
 
 ALL_TOKENS = 10_000_000
@@ -197,7 +197,7 @@ def _wire_sources(workspace: Workspace, session: Session, parts: Parts, flags: F
     parts.rejected.pick(again, parts.pending, outputs, **READING)
     parts.reading.pick(cancel, None, None, **QUIET)
     parts.overview.pick(make_other, session.choices, [session.choices, parts.pending], **QUIET)
-    parts.arrived.change(take, [parts.arrived, session.choices], session.choices, **QUIET)
+    parts.arrived.change(take, [parts.arrived, session.choices], session.choices, **CHOOSING)
 
 
 def _reading(workspace: Workspace, pending: Pending, flags: Flags, window: str) -> Iterator[tuple[object, ...]]:

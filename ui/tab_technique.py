@@ -17,7 +17,7 @@ from ui import technique_views as views
 from ui.choices import Choices
 from ui.forms import FieldNotes, form, sent_settings, settings_form
 from ui.guard import guarded, guarded_with
-from ui.panel import QUIET, TOKENIZING, panel, picked
+from ui.panel import CHOOSING, QUIET, TOKENIZING, panel, picked
 from ui.session import Session, plan_choices, planned
 from ui.technique_table import CLOSE, comparison, comparison_table
 
@@ -225,7 +225,7 @@ def _wire_models(workspace: Workspace, session: Session, parts: Parts) -> None:
     for asked in (parts.fetch.click, parts.wanted.submit):
         asked(get_model, [parts.wanted, session.choices], outputs, concurrency_limit=4, **QUIET)
     # A download takes minutes, and the choices may be others when it ends: they are read then.
-    parts.got.change(take, [parts.got, session.choices], session.choices, **QUIET)
+    parts.got.change(take, [parts.got, session.choices], session.choices, **CHOOSING)
 
 
 def _is_folder(name: str) -> bool:

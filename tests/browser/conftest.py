@@ -183,7 +183,7 @@ WHOLE_WALK_MILLISECONDS = 240_000
 
 
 def choose_example(page: Page) -> None:
-    page.get_by_role("button", name=EXAMPLE).first.click()
+    page.locator("#examples").get_by_role("button", name=EXAMPLE).click()
     expect(page.locator("#overview")).to_contain_text(EXAMPLE)
     expect(page.locator(".xray .tok.learnt").first).to_be_visible()
 

@@ -19,7 +19,7 @@ EXAMPLE = "Moonlight Tea House support"
 def test_axe_finds_nothing_on_any_tab(new_window: Any, mode: str) -> None:
     window = new_window(mode)
     page = window.page
-    window.page.get_by_role("button", name=EXAMPLE).first.click()
+    window.page.locator("#examples").get_by_role("button", name=EXAMPLE).click()
     expect(page.locator(".xray .tok.learnt").first).to_be_visible()
     expect(page.locator("body")).to_have_class(re.compile("dark") if mode == "dark" else re.compile("^(?!.*dark)"))
     for name in TABS:
@@ -29,7 +29,7 @@ def test_axe_finds_nothing_on_any_tab(new_window: Any, mode: str) -> None:
 
 
 def test_the_page_is_quiet_and_asks_nobody_else_for_anything(window: Any) -> None:
-    window.page.get_by_role("button", name=EXAMPLE).first.click()
+    window.page.locator("#examples").get_by_role("button", name=EXAMPLE).click()
     expect(window.page.locator(".xray .tok.learnt").first).to_be_visible()
     for name in TABS:
         window.open_tab(name)
@@ -56,7 +56,7 @@ def test_alt_and_a_number_opens_a_tab(window: Any) -> None:
 
 def test_an_example_can_be_chosen_and_the_way_followed_by_keyboard_alone(window: Any) -> None:
     page = window.page
-    page.get_by_role("button", name=EXAMPLE).first.focus()
+    page.locator("#examples").get_by_role("button", name=EXAMPLE).focus()
     page.keyboard.press("Enter")
     expect(page.locator("#overview")).to_contain_text(EXAMPLE)
     page.get_by_role("button", name="Next: technique").focus()
@@ -76,7 +76,7 @@ def test_a_bad_file_gets_a_sentence_with_its_place_and_the_dataset_before_it_sta
     window: Any, tmp_path: Path, name: str, content: bytes, says: str
 ) -> None:
     page = window.page
-    page.get_by_role("button", name=EXAMPLE).first.click()
+    page.locator("#examples").get_by_role("button", name=EXAMPLE).click()
     expect(page.locator("#overview")).to_contain_text(EXAMPLE)
     (tmp_path / name).write_bytes(content)
     page.locator("#dataset-file input[type=file]").set_input_files(tmp_path / name)
@@ -99,7 +99,7 @@ def test_rows_with_markup_are_shown_as_the_text_they_are(window: Any, tmp_path: 
 
 def test_rows_are_searched_and_turned_over_on_the_server(window: Any) -> None:
     page = window.page
-    page.get_by_role("button", name=EXAMPLE).first.click()
+    page.locator("#examples").get_by_role("button", name=EXAMPLE).click()
     place = page.locator("#rows-place")
     expect(place).to_contain_text("1 to 50 of")
     page.locator("#rows-next").click()

@@ -18,7 +18,7 @@ PATIENCE_MILLISECONDS = 240_000
 
 
 def choose(page: Page) -> None:
-    page.get_by_role("button", name=EXAMPLE).first.click()
+    page.locator("#examples").get_by_role("button", name=EXAMPLE).click()
     expect(page.locator(".xray .tok.learnt").first).to_be_visible()
     page.get_by_role("tab", name="Technique", exact=True).click()
     expect(page.locator("#cost .stats")).to_be_visible()

@@ -19,7 +19,7 @@ def choose_technique(page: Page, key: str, title: str) -> None:
 
 @pytest.fixture
 def page(window: Any) -> Page:
-    window.page.get_by_role("button", name=EXAMPLE).first.click()
+    window.page.locator("#examples").get_by_role("button", name=EXAMPLE).click()
     expect(window.page.locator(".xray .tok.learnt").first).to_be_visible()
     window.open_tab("Technique")
     expect(window.page.locator("#cost .stats")).to_be_visible()
@@ -137,7 +137,7 @@ def test_one_step_is_measured_beside_what_was_predicted(page: Page) -> None:
 def test_axe_finds_nothing_on_cards_forms_and_the_table(new_window: Any, mode: str) -> None:
     window = new_window(mode)
     page = window.page
-    page.get_by_role("button", name=EXAMPLE).first.click()
+    page.locator("#examples").get_by_role("button", name=EXAMPLE).click()
     expect(page.locator(".xray .tok.learnt").first).to_be_visible()
     window.open_tab("Technique")
     for key, title in (("dpo", "DPO"), ("grpo", "GRPO"), ("vera", "VeRA"), ("adapters", "Adapters")):

@@ -18,7 +18,17 @@ from ui import words
 from ui.background import Background, Flags
 from ui.guard import bug_line, guarded, guarded_with
 from ui.panel import QUIET
-from ui.receipt_parts import AGAIN, JUDGE_MEANS, MAKE, NO_OTHER_MEANS, OTHER_MEANS, ROWS_MEAN, WAYS_MEAN, Parts
+from ui.receipt_parts import (
+    AGAIN,
+    JUDGE_MEANS,
+    MAKE,
+    NO_OTHER_MEANS,
+    NOT_JUDGED_MEANS,
+    OTHER_MEANS,
+    ROWS_MEAN,
+    WAYS_MEAN,
+    Parts,
+)
 from ui.session import Session
 
 Updates: TypeAlias = tuple[object, ...]
@@ -59,11 +69,8 @@ def _judges(workspace: Workspace, run: Run, scope: ReceiptScope) -> object:
         (f"{words.short_title(model.title)}{' (its base)' if model.id == run.plan.model.id else ''}", model.id)
         for model in workspace.receipts.judges()
     ]
-    able = "base" in scope.always and scope.reads_texts and scope.rows > 0
-    means = (
-        JUDGE_MEANS if able else "This run gives no answers in words that could be judged, or no rows were held out."
-    )
-    return gr.update(choices=[NO_JUDGE, *judges], value="", interactive=able, info=means)
+    means = JUDGE_MEANS if scope.can_be_judged else NOT_JUDGED_MEANS
+    return gr.update(choices=[NO_JUDGE, *judges], value="", interactive=scope.can_be_judged, info=means)
 
 
 def _foreseen(workspace: Workspace, run: str, scope: ReceiptScope, rows: int, ways: Sequence[str]) -> str:

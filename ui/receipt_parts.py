@@ -17,6 +17,7 @@ JUDGE_MEANS = (
     "Reads both answers to each row, in both orders, and says which it finds better; first it is tried where the right answer is known. Take a "
     "model larger than the tuned one, of the list or by the path of its folder. Nobody judges by default."
 )
+NOT_JUDGED_MEANS = "This run gives no answers in words that could be judged, or no rows were held out."
 OTHER_MEANS = "Another run that has a receipt; the main figures of both then stand side by side."
 NO_OTHER_MEANS = "No other run has a receipt yet. Make one of another run, and both can be set side by side here."
 

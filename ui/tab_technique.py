@@ -207,8 +207,7 @@ def _wire_models(workspace: Workspace, session: Session, parts: Parts) -> None:
             yield (
                 gr.skip(),
                 views.refused("Type a name such as owner/model, or the path of a folder."),
-                gr.skip(),
-                gr.skip(),
+                *(gr.skip(),) * 2,
             )
         elif _is_folder(name):
             yield from _resolved(workspace, choices, str(Path(name).expanduser()))
@@ -271,10 +270,8 @@ def _wire_choices(workspace: Workspace, session: Session, parts: Parts) -> None:
 
     @guarded_with(lambda _: (views.no_estimate(), gr.skip(), ""))
     def estimate(choices: Choices, measured_for: Choices | None) -> Updates:
-        measured = (
-            gr.skip() if measured_for == choices.with_run(None) else ""
-        )  # one drawn anew for the same choices still stands
-        return cost_of(workspace, choices), _trained(workspace, choices), measured
+        still_stands = measured_for == choices.with_run(None)  # the tab is drawn anew for a run too
+        return cost_of(workspace, choices), _trained(workspace, choices), gr.skip() if still_stands else ""
 
     panels = [parts.models, parts.techniques, parts.compare, parts.guide, parts.trained, parts.settings, parts.cost, parts.drawn]  # fmt: skip
     parts.techniques.pick(choose_technique, [session.choices, parts.drawn], [session.choices, *panels], **QUIET)

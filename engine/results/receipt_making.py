@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from engine.errors import ModelError
+from engine.errors import TuningError
 from engine.events import RunEvent
 from engine.guide.evidence import ARM_TITLES, Arm
 from engine.guide.techniques import TECHNIQUES
@@ -229,7 +229,7 @@ class Making:
         pairs = paired_rows(base, tuned) if base and tuned else []
         differ = any(before.answer.strip() != after.answer.strip() for before, after in pairs)
         reason = reason_against_texts(self._run) or (
-            None if differ else "Base and tuned model gave no answers that differ."
+            "" if differ else "Base and tuned model gave no answers that differ."
         )
         if reason:
             return self._gap(JUDGEMENT, reason)
@@ -246,7 +246,7 @@ class Making:
                     is_own = model.id == plan.model.id
                     self._judged = Judgement(public_name(model.id), model.title, is_own, same, answers, known)
                 yield ReceiptProgress(f"{model.title} judges", begun + (1 - begun) * share)
-        except ModelError as error:  # what was measured before stands without it
+        except TuningError as error:  # what was measured before stands without it
             self._gap(JUDGEMENT, error.sentence)
         self._look()
 

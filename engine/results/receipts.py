@@ -48,6 +48,7 @@ class ReceiptScope:
         reason: Why there is none; empty where there are.
         reads_texts: Whether general texts are read; not by what gives labels or rewards.
         asks_training_rows: Whether training rows are asked; not where they hold no questions.
+        can_be_judged: Whether base and tuned model write answers that a third model could compare.
     """
 
     rows: int
@@ -56,6 +57,7 @@ class ReceiptScope:
     reason: str
     reads_texts: bool
     asks_training_rows: bool
+    can_be_judged: bool
 
 
 def receipt_in(directory: Path) -> Receipt | None:
@@ -92,13 +94,8 @@ class Receipts:
         self, catalog: Catalog, store: Store, library: Library, advice: AdviceRoom, listening: Listening,
         tokenizer_of: Callable[[str], tuple[Path, PreTrainedTokenizerBase]], libraries: WarmUp,
     ) -> None:  # fmt: skip
-        self._catalog, self._store, self._library, self._advice, self._listening = (
-            catalog,
-            store,
-            library,
-            advice,
-            listening,
-        )
+        self._catalog, self._store, self._library = catalog, store, library
+        self._advice, self._listening = advice, listening
         self._tokenizer_of, self._libraries = tokenizer_of, libraries
 
     def kept(self, run: str) -> Receipt | None:
@@ -121,12 +118,13 @@ class Receipts:
         writes = reason_against_texts(found) is None
         if TECHNIQUES[found.plan.technique].objective is Objective.REWARD:
             why = "A reward model orders pairs; nothing else could be compared with that but a coin."
-            return ReceiptScope(asked.held_out.rows, (Arm.TUNED,), (), why, writes, writes)
+            return ReceiptScope(asked.held_out.rows, (Arm.TUNED,), (), why, writes, writes, False)
         always = (Arm.BASE, Arm.TUNED)
         others = tuple(arm for arm in self._advice.possible_arms(asked) if arm not in always)
         why = "" if others else "These rows hold nothing that could be put into a prompt."
         has_questions = writes and not asked.dataset.is_plain_text and not asked.labels
-        return ReceiptScope(asked.held_out.rows, always, others, why, writes, has_questions)
+        can_be_judged = writes and not asked.dataset.is_plain_text and asked.held_out.rows > 0
+        return ReceiptScope(asked.held_out.rows, always, others, why, writes, has_questions, can_be_judged)
 
     def estimated_seconds(self, run: str, arms: Sequence[str], rows: int) -> float:
         """Estimate how long asking rows takes; general texts and training rows come on top.

@@ -191,8 +191,8 @@ def _figures(receipt: Receipt) -> list[tuple[str, str, str]]:
         found.append(("Said by heart", share, f"Of {receipt.memorised.asked} training rows that were asked"))
     judged = receipt.judge
     if judged and judged.is_believed is not False:
-        meaning = f"By {judged.title}, of {judged.answers.read} pairs; the base's in {judged.answers.second}, {p_words(judged.answers.p_value)}"
-        found.append(("A judge prefers it", f"{judged.answers.first}", meaning))
+        meaning = f"Pairs of answers, by {judged.title}; the base's in {judged.answers.second}, {p_words(judged.answers.p_value)}"
+        found.append(("A judge prefers it", f"{judged.answers.first} of {judged.answers.read}", meaning))
     found.append(("Training took", words.seconds_text(receipt.costs.seconds), "From its first step to its last"))
     return found
 

@@ -48,8 +48,13 @@ def wire(session: Session, tabs: Sequence[Tab], frame: Sequence[gr.components.Co
     for changed in (session.choices.change, session.status_bar.turned, session.measured.change):
         changed(hear, heard, outputs, trigger_mode="always_last", **ONE_BY_ONE)
     session.status_bar.rested(rest, [session.choices, news, *counts], [session.status_bar, *counts], trigger_mode="once", **ONE_BY_ONE)  # fmt: skip
+    session.status_bar.woken(wake, None, None, trigger_mode="multiple", **QUIET)
     for tab in tabs:
         tab.component.select(_opener(tab.key), news, [on_view, tab.looked], trigger_mode="multiple", **ONE_BY_ONE)
+
+
+def wake() -> None:
+    """Do nothing: that something is asked opens the page's stream, and answers that waited are read."""
 
 
 def _opener(key: str) -> Callable[[int], tuple[str, int]]:

@@ -25,7 +25,8 @@ def status_bar(workspace: Workspace) -> gr.HTML:
     """Return the bar; the page asks `pulse` once a second while it is visible.
 
     Its value is the id of the run on view, and "behind" when a tab is still drawn for older choices. Its event `turned` says that some run
-    changed its status, its name or its tags; `rested`, that a tab is behind and nobody has touched the page for a moment.
+    changed its status, its name or its tags; `rested`, that a tab is behind and nobody has touched the page for a moment; `woken`, that answers
+    wait unread (`is_unheard`): it asks for nothing, and draws nothing over what those answers bring.
     """
 
     def pulse(asked: object, request: gr.Request) -> Mapping[str, object]:
@@ -35,7 +36,8 @@ def status_bar(workspace: Workspace) -> gr.HTML:
 
     return gr.HTML(
         "", elem_id="status-bar", padding=False, apply_default_css=False, html_template=_BAR,
-        js_on_load="luthier.statusBar(element, props, server, (what) => trigger('turned', what), () => trigger('rested', {}));",
+        js_on_load="luthier.statusBar(element, props, server, {turned: (what) => trigger('turned', what), "
+        "rested: () => trigger('rested', {}), woken: () => trigger('woken', {})});",
         server_functions=[pulse],
     )  # fmt: skip
 

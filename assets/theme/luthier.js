@@ -303,7 +303,7 @@ window.luthier = (() => {
   };
 
   // --- status bar: the one thing that is always there; it asks once a second while the page is visible ---
-  const statusBar = (element, props, server, turned, rested) => {
+  const statusBar = (element, props, server, tell) => {  // tell: turned, rested, woken
     let last = '', busy = false, unheard = false, touched = 0;
     const slot = (name) => element.querySelector(`[data-slot="${name}"]`);
     const put = (name, words) => { const place = slot(name); if (place && place.textContent !== words) place.textContent = words; };
@@ -318,8 +318,9 @@ window.luthier = (() => {
         element.querySelector('.status').dataset.tone = now.tone;
         const way = document.querySelector('#the-way [data-slot="train"]');
         if (way && now.train) way.textContent = now.train;
-        if ((last && last !== now.turn) || (unheard && now.unheard)) turned({turn: now.turn});
-        else if (behind && performance.now() - touched > 3000) rested();
+        if (last && last !== now.turn) tell.turned({turn: now.turn});
+        else if (unheard && now.unheard) tell.woken();
+        else if (behind && performance.now() - touched > 3000) tell.rested();
         [last, unheard] = [now.turn, now.unheard];
       } catch { put('state', 'No answer from Luthier; is it still running?'); element.querySelector('.status').dataset.tone = 'error'; }
       busy = false;

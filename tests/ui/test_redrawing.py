@@ -34,3 +34,8 @@ def test_a_change_of_the_choices_draws_no_tab_but_counts_as_news(app: gr.Blocks)
     choices = next(state for state in states if isinstance(state.value, Choices))
     listening = [function for function in app.fns.values() if (choices._id, "change") in function.targets]
     assert sorted(function.name for function in listening) == ["hear", "look"]
+
+
+def test_waking_a_page_whose_answers_wait_draws_nothing_over_them(app: gr.Blocks) -> None:
+    (woken,) = (function for function in app.fns.values() if any(event == "woken" for _, event in function.targets))
+    assert woken.outputs == [] and woken.fn() is None

@@ -173,7 +173,7 @@ def _bare(task: Task, rows: Sequence[TokenRow], seed: int, *, bf16: bool) -> Spa
     model = get_peft_model(model, adapter)
     model.train()
     trained = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=values["learning_rate"], weight_decay=0.0)
+    optimizer = torch.optim.AdamW(trained, lr=values["learning_rate"], weight_decay=0.0, fused=True)
     batches = _sorted_batches(rows, values["per_device_train_batch_size"], seed)
     schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(0.1 * len(batches)), len(batches))
     began, clock = time.process_time(), time.perf_counter()

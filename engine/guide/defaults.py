@@ -137,11 +137,17 @@ def _values(
         "tuning_method": technique.method.value,
         "sft_weight": 1.0 if small else 0.0,
         "packing": packed,
-        "optim": "paged_adamw_8bit" if method is TuningMethod.QLORA and device == "cuda" else "adamw_torch",
+        "optim": _optimizer(method, device),
         **({} if small or technique.objective is not Objective.SIMPO else {"cpo_alpha": 0.0}),
         **OBJECTIVE_VALUES.get(technique.objective, {}),
         **METHOD_VALUES.get(method, {}),
     }
+
+
+def _optimizer(method: TuningMethod, device: str) -> str:
+    if method is TuningMethod.QLORA and device == "cuda":
+        return "paged_adamw_8bit"
+    return "adamw_torch" if device == "mps" else "adamw_torch_fused"  # fused was not tried on Apple's
 
 
 BFLOAT16_REASONS = {

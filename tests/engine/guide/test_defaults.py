@@ -111,7 +111,7 @@ def test_a_paged_optimizer_is_suggested_only_where_it_works() -> None:
         )
         for device in ("cpu", "cuda", "mps")
     }  # fmt: skip
-    assert optimizers == {"cpu": "adamw_torch", "cuda": "paged_adamw_8bit", "mps": "adamw_torch"}
+    assert optimizers == {"cpu": "adamw_torch_fused", "cuda": "paged_adamw_8bit", "mps": "adamw_torch"}
 
 
 @pytest.mark.parametrize(

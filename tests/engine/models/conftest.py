@@ -29,7 +29,7 @@ HYPERPARAMETERS = {
     "per_device_train_batch_size": 4,
     "gradient_accumulation_steps": 1,
     "max_length": 64,
-    "optim": "adamw_torch",
+    "optim": "adamw_torch_fused",
     "gradient_checkpointing": False,
 }
 

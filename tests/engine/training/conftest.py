@@ -45,7 +45,7 @@ HYPERPARAMETERS = {
     "lora_rank": 4, "lora_alpha": 8, "lora_dropout": 0.0, "target_modules": "all-linear", "learning_rate": 5e-3,
     "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1, "num_train_epochs": 1.0, "max_steps": 6,
     "max_length": 64, "warmup_ratio": 0.1, "lr_scheduler_type": "linear", "weight_decay": 0.0, "max_grad_norm": 1.0,
-    "optim": "adamw_torch", "gradient_checkpointing": False, "seed": 7, "eval_steps": 3, "save_steps": 0,
+    "optim": "adamw_torch_fused", "gradient_checkpointing": False, "seed": 7, "eval_steps": 3, "save_steps": 0,
     "logging_steps": 1, "save_total_limit": 3,
 }  # fmt: skip
 

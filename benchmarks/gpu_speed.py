@@ -117,7 +117,7 @@ def task_of(asked: argparse.Namespace, model: Path, plan: TrainingPlan) -> GpuTa
 
     values, rows, file = plan.hyperparameters, rows_of(asked.lengths), asked.folder / f"{asked.lengths}.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(plan.model)
     tokens = sum(len(tokenizer(" ".join(row.values())).input_ids) for row in rows)
     return GpuTask(
         asked.way, str(model), str(file), asked.technique, asked.lengths == "packed", tokens / len(rows), PACKED_TOKENS, asked.steps,
@@ -261,7 +261,9 @@ def main(words: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(words)
     asked.folder /= "luthier-gpu-bench"
     asked.steps = max(asked.steps, WARM_STEPS + (PROFILED_STEPS if asked.profile else 0) + 2)
-    asked.ways = [way for way in asked.ways or (OURS, *WAYS) if asked.unsloth or not way.startswith("unsloth")]
+    asked.ways = [
+        way for way in asked.ways or (OURS, *WAYS) if asked.unsloth or asked.row or not way.startswith("unsloth")
+    ]
     trial = asked.small or asked.device_free  # its figures never take the place of a real card's
     asked.result = asked.result or (asked.folder.with_suffix(".md") if trial else gpu.RESULT)
     if asked.matrix:

@@ -89,7 +89,7 @@ def table(results: Sequence[Result], clock: str) -> str:
 
 
 def verdicts(results: Sequence[Result], clock: str) -> str:
-    """Return the ratios that issue 8 asks for, with the median of the rounds."""
+    """Return the ratios that have an aim, with the median of the rounds."""
     speeds = {
         way: {result["round"]: number(result, clock) for result in of_way(results, way)}
         for way in (OURS, BARE, DIRECT, *TRL_BEST)

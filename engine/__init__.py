@@ -116,6 +116,7 @@ training/
   sampling.py         the order in which rows are seen, and batches of equal cost
   peak_memory.py      the most memory a run used at once
   plainly.py          the libraries' trainers without a few of their habits
+  compiled.py         layers as programs of their own while a step trains
   text_loss.py        the loss of text, only where something is learnt
   text_trainer.py     trl's trainer of text with that loss
   classification.py   accuracy, F1, the confusion matrix

@@ -23,6 +23,7 @@ class Method:
             it must be another copy.
         virtual_tokens: Whether it puts tokens of its own before the text.
         quantised: Whether the model's own weights are kept in 4 bits.
+        compiles: Whether torch.compile was seen to make one program of a layer with it, that trains as the layer does.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Method:
     changes_base: bool = False
     virtual_tokens: bool = False
     quantised: bool = False
+    compiles: bool = False
 
 
 PARTS: Mapping[str, str] = {
@@ -57,12 +59,13 @@ _RANK = ("r", "alpha", "target_modules")
 
 METHODS: Mapping[TuningMethod, Method] = {
     TuningMethod.FULL: Method(
-        "Full fine-tuning", ("frozen_layers",), frozenset({"embedding", "norm", "attention", "mlp", "head"}), merges=False, swaps=False
+        "Full fine-tuning", ("frozen_layers",), frozenset({"embedding", "norm", "attention", "mlp", "head"}), merges=False, swaps=False,
+        compiles=True,
     ),
-    TuningMethod.LORA: Method("LoRA", _LORA, _BESIDE),
-    TuningMethod.QLORA: Method("QLoRA", (*_LORA, "bnb_4bit_quant_type", "bnb_4bit_use_double_quant"), _BESIDE, quantised=True),
+    TuningMethod.LORA: Method("LoRA", _LORA, _BESIDE, compiles=True),
+    TuningMethod.QLORA: Method("QLoRA", (*_LORA, "bnb_4bit_quant_type", "bnb_4bit_use_double_quant"), _BESIDE, quantised=True, compiles=True),
     TuningMethod.DORA: Method("DoRA", _LORA, _BESIDE),
-    TuningMethod.RSLORA: Method("rsLoRA", _LORA, _BESIDE),
+    TuningMethod.RSLORA: Method("rsLoRA", _LORA, _BESIDE, compiles=True),
     TuningMethod.PISSA: Method("PiSSA", _LORA, _BESIDE, changes_base=True),
     TuningMethod.OLORA: Method("OLoRA", _LORA, _BESIDE, changes_base=True),
     TuningMethod.ADALORA: Method("AdaLoRA", ("init_r", "target_r", "lora_alpha", "target_modules"), _BESIDE),
@@ -80,9 +83,9 @@ METHODS: Mapping[TuningMethod, Method] = {
     ),
     TuningMethod.BOTTLENECK: Method(
         "Bottleneck adapters", ("bottleneck_size", "adapter_placement", "adapter_activation"), frozenset({"after attention", "after mlp"}),
-        merges=False,
+        merges=False, compiles=True,
     ),
-    TuningMethod.IA3: Method("(IA)³", (), frozenset({"attention", "mlp"}), teaches_facts=False),
+    TuningMethod.IA3: Method("(IA)³", (), frozenset({"attention", "mlp"}), teaches_facts=False, compiles=True),
     TuningMethod.LLAMA_ADAPTER: Method(
         "LLaMA-Adapter", ("adapter_len", "adapter_layers"), frozenset({"prefix"}), merges=False, teaches_facts=False
     ),

@@ -50,6 +50,7 @@ def _keys(objective: Objective, method: TuningMethod, free: bool) -> tuple[str, 
     waiting = _WAITING if objective is Objective.RLHF else ()
     watched = () if OBJECTIVES[objective].has_head else _WATCHED
     ordered = ("group_by_length",) if OBJECTIVES[objective].orders_rows else ()
+    compiled = ("torch_compile",) if objective is Objective.SFT and METHODS[method].compiles else ()
     return (
         *_FIRST,
         *waiting,
@@ -58,6 +59,7 @@ def _keys(objective: Objective, method: TuningMethod, free: bool) -> tuple[str, 
         *METHODS[method].settings,
         *_LAST,
         *ordered,
+        *compiled,
         *watched,
     )
 

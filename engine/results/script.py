@@ -15,7 +15,7 @@ from engine.guide.methods import METHODS
 from engine.guide.techniques import technique_of
 from engine.results.script_code import assigned, remark, script
 from engine.results.script_rows import held_out_constant, reading, rows_sections
-from engine.training.stages import whole
+from engine.training.stages import compiles, whole
 from engine.types import Objective, TrainingPlan
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ def _differences(facts: Facts) -> list[str]:
         )
     if facts.plan.device != "cpu":
         found.append("A card adds numbers up in an order of its own; losses are close, not equal.")
+    if compiles(facts.plan):
+        found.append("It does not compile the layers: it is slower than the run, and rounds a little differently.")
     if facts.stages[-1].facts.generates:
         found.append(
             "The model's own answers are drawn at random: they are those of the run only with the same versions on the same kind "

@@ -36,7 +36,7 @@ from engine.training.runner import (
     threads_for,
     trainer_of_stage,
 )
-from engine.training.stages import Stage, stages_of, whole
+from engine.training.stages import NEVER, Stage, stages_of, whole
 from engine.training.whence import REWARD_MODEL
 from engine.types import HeldOut, Objective, Run, RunStatus, TrainingPlan
 
@@ -160,7 +160,10 @@ def _cut_down(plan: TrainingPlan, run: Run) -> TrainingPlan:
     pyarrow.parquet.write_table(rows, path)
     return replace(
         plan, dataset=replace(plan.dataset, parquet_path=path, rows=len(numbers)), held_out=HeldOut("none"),
-        hyperparameters={**plan.hyperparameters, "max_steps": STEPS, "per_device_train_batch_size": rows_of_a_batch},
+        hyperparameters={
+            **plan.hyperparameters, "max_steps": STEPS, "per_device_train_batch_size": rows_of_a_batch,
+            **({"torch_compile": NEVER} if "torch_compile" in plan.hyperparameters else {}),
+        },
     )  # fmt: skip
 
 

@@ -21,6 +21,13 @@ WHERE_IT_SAVES, ALWAYS, NEVER = "where_it_saves", "always", "never"
 """When rows of like length are put together: the choices of the setting `group_by_length`."""
 
 
+WHERE_IT_REPAYS = "where_it_repays"
+"""When layers are compiled: a choice of the setting `torch_compile`, with `ALWAYS` and `NEVER`."""
+
+REPAYS_SECONDS = 300.0
+"""An eighth of this is more than compiling takes. Measured: benchmarks/results.md"""
+
+
 BENDS_LOGITS = (
     "final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling",
 )  # fmt: skip
@@ -40,6 +47,13 @@ class Stage:
     def facts(self) -> ObjectiveFacts:
         """What is known of its objective."""
         return OBJECTIVES[self.objective]
+
+
+def compiles(plan: TrainingPlan) -> bool:
+    """Return whether the layers are compiled, where the machine can: by itself on a processor, where it was measured to repay."""
+    chosen = plan.hyperparameters.get("torch_compile", NEVER)  # older plans do not say it
+    repays = plan.device == "cpu" and plan.estimate.seconds >= REPAYS_SECONDS
+    return chosen == ALWAYS or (chosen == WHERE_IT_REPAYS and repays)
 
 
 def stages_of_plan(plan: TrainingPlan) -> tuple[Stage, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 from transformers.trainer_utils import speed_metrics
 from trl.trainer.sft_trainer import SFTTrainer
 
+from engine.training.compiled import CompiledLayers
 from engine.training.plainly import row_lengths
 from engine.training.sampling import equal_cost_batches
 from engine.training.text_loss import TextLoss, plain_head, text_loss
@@ -23,7 +25,22 @@ class TextTrainer(SFTTrainer):  # type: ignore[misc]  # trl is not typed
     trl reads entropy, accuracy and tokens off the device at every batch, and a card would wait for each; here they stay on it
     until they are told. On a card trl's own kernel takes the learnt places only, and stays. What trl does for several processes
     and for mixtures of experts is left to trl.
+
+    Attributes:
+        compiles: Whether the layers are compiled while a step trains.
     """
+
+    compiles = False
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return the loss of a batch whose gradients were made."""
+        with self._layers.at_work() if self.compiles else nullcontext():
+            loss: torch.Tensor = super().training_step(*args, **kwargs)
+        return loss
+
+    @cached_property
+    def _layers(self) -> CompiledLayers:
+        return CompiledLayers(self.accelerator.unwrap_model(self.model))
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

@@ -39,8 +39,9 @@ from trl.trainer.sft_config import SFTConfig
 from engine.models.tuned import Recipe
 from engine.training.arguments import own_arguments, shared_arguments
 from engine.training.classification import label_figures
+from engine.training.compiled import can_compile
 from engine.training.plainly import plainly
-from engine.training.stages import WHERE_IT_SAVES, Stage, number
+from engine.training.stages import WHERE_IT_SAVES, Stage, compiles, number
 from engine.training.text_trainer import TextTrainer
 from engine.types import Objective, TrainingPlan, TuningMethod
 
@@ -130,10 +131,13 @@ def _table(rows: Sequence[Row]) -> Table:
 def _sft(parts: TrainerParts) -> Trainer:
     if parts.recipe.method is TuningMethod.LLAMA_ADAPTER:  # trl's fused head meets a forward that it does not know
         return _plain_trainer(parts, DataCollatorForSeq2Seq(parts.tokenizer))
-    return _plain(TextTrainer, parts)(
+    trainer = _plain(TextTrainer, parts)(
         model=parts.model, args=_configured(SFTConfig, parts), processing_class=parts.tokenizer,
         peft_config=parts.peft_config, **_tables(parts),
     )  # fmt: skip
+    assert isinstance(trainer, TextTrainer)
+    trainer.compiles = compiles(parts.plan) and can_compile(parts.plan.device)
+    return trainer
 
 
 def _plain_trainer(

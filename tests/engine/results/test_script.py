@@ -404,3 +404,12 @@ def test_what_a_plan_saves_and_does_not_check_its_script_does_too(plans: dict[st
     text = script_of(plan).text
     assert "save_steps=2" in text and 'save_strategy="steps"' in text
     assert "eval" not in text and "held_out" not in text.lower()
+
+
+def test_that_layers_are_not_compiled_is_told_as_a_difference(laboratory: Laboratory) -> None:
+    plan = laboratory.plan(CELLS["sft"])
+    compiled = replace(plan, hyperparameters={**plan.hyperparameters, "torch_compile": "always"})
+    told, before = (script_of(one).differences for one in (compiled, plan))
+    assert [one for one in told if one not in before] == [
+        "It does not compile the layers: it is slower than the run, and rounds a little differently."
+    ]

@@ -117,7 +117,7 @@ from engine.training.planner import PlanChoices, Planner
 from engine.training.queue import Queue
 from engine.training.rebuilding import open_store
 from engine.training.series import PlannedRun, PlannedSeries, Varied
-from engine.training.stages import Stage, stages_of_plan
+from engine.training.stages import Stage, compiles, stages_of_plan
 from engine.types import (
     Checkpoint,
     PretrainedModel,
@@ -146,7 +146,7 @@ __all__ = [
     "RowsOrder", "RowsPage", "RowsView", "RunBytes", "RunComparison", "Said", "Score", "ScoredBy", "Seating", "SelfTest", "SeriesDelta",
     "SeriesProgress", "SeriesRow", "SeriesTable", "Served", "Severity", "Side", "SpeedLine", "SpeedTable", "Split", "Stage", "Standing", "Step", "Target",
     "TechniqueChoice", "TokenProfile", "TrainableShare", "Varied", "Verdict", "VoteChoice", "Workspace", "Xray", "answers_known",
-    "benefits", "checked_answers", "compare_answers", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of",
+    "benefits", "checked_answers", "compare_answers", "compiles", "costs", "derivations_of", "first_guess", "idle_settings", "meaning_of",
     "method_of", "moving_parts", "order_of", "p_words", "stages_of_plan", "target_of",
 ]  # fmt: skip
 

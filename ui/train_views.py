@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.types import Run, RunStatus
+from engine.workspace import compiles
 from ui import words
 from ui.confusion_view import confusion_table
 from ui.findings_view import NOTHING_JUDGED
@@ -169,6 +170,8 @@ def _figures(run: Run, delta: SeriesDelta, finished_says: str) -> dict[str, str]
         "about": f"{words.short_title(run.plan.model.title)} · {run.plan.dataset.name} · {words.counted(run.plan.dataset.rows, 'row')}",
         "says": finished_says if run.status is RunStatus.FINISHED else words.RUN_EXPLAINED[run.status],
     }
+    if run.status is RunStatus.RUNNING and not delta.step and compiles(run.plan):
+        figures["says"] = words.COMPILES
     if not run.status.is_active:
         figures["left"] = words.UNKNOWN
     elif delta.remaining_seconds is not None:

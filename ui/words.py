@@ -28,6 +28,8 @@ RUN_IN_WORDS: Mapping[RunStatus, str] = {
 ASKED_IN_WORDS: Mapping[Wish, str] = {Wish.PAUSE: "Pausing", Wish.STOP: "Stopping"}
 """What a run is about to do that was asked to."""
 
+COMPILES = "If this takes a while: the first step compiles the layers, for up to half a minute, and Stop waits until it is done."
+
 RUN_EXPLAINED: Mapping[RunStatus, str] = {
     RunStatus.QUEUED: "Other runs or a chat come first; this run starts by itself when it is its turn.",
     RunStatus.RUNNING: "You can close this window: training goes on, and the whole curve is here when you come back.",

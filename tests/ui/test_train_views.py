@@ -22,7 +22,7 @@ from engine.types import (
     TrainingPlan,
 )
 from engine.workspace import Chair, GenerationSettings, SeriesDelta, Workspace
-from ui import chat, chat_views, compare_views, tab_train, train_views
+from ui import chat, chat_views, compare_views, tab_train, train_views, words
 from ui.choices import Choices
 from ui.confusion_view import MOST_LABELS, confusion_table, most_confused
 from ui.proof_view import memory_shown, proof_shown, warnings_shown
@@ -78,6 +78,20 @@ def test_the_page_is_told_which_chart_is_large_and_gets_warnings_and_proof() -> 
     assert answer["main"] == "reward" and answer["confusion"] is None
     assert answer["warnings"] == [{"tone": "warning", "word": "Check", "says": "2 rows are cut.", "next": "Raise it."}]
     assert "Predicted 900 MB, used 800 MB" in str(answer["proof"])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "step", "status", "told"),
+    [
+        ("always", 0, RunStatus.RUNNING, True), ("always", 1, RunStatus.RUNNING, False), ("never", 0, RunStatus.RUNNING, False),
+        ("always", 0, RunStatus.QUEUED, False),
+    ],
+)  # fmt: skip
+def test_a_run_whose_first_step_compiles_says_so(chosen: str, step: int, status: RunStatus, told: bool) -> None:
+    run = run_of("lora", status)
+    run = replace(run, plan=replace(run.plan, hyperparameters={**run.plan.hyperparameters, "torch_compile": chosen}))
+    says = train_views.live_answer(run, SeriesDelta(3, False, (), status.value, step, 4))["words"]["says"]
+    assert (says == words.COMPILES) is told
 
 
 def test_the_proof_says_how_many_answers_changed_and_that_the_rest_is_as_it_should_be() -> None:

@@ -38,13 +38,13 @@ def can_compile(device: str) -> bool:
 
 
 class CompiledLayers:
-    """The layers of a model, compiled; nothing is made before the first step."""
+    """The layers of a model, compiled; nothing is made before the first step. Dropout draws the numbers that it draws otherwise."""
 
     def __init__(self, model: nn.Module) -> None:
         """Take the modules that are the model's layers by its own word (`_no_split_modules` of transformers)."""
         names = set(getattr(model, "_no_split_modules", None) or ())
         self._layers: list[tuple[nn.Module, Callable[..., object]]] = [
-            (layer, torch.compile(layer.forward, dynamic=True))
+            (layer, torch.compile(layer.forward, dynamic=True, options={"fallback_random": True}))
             for layer in model.modules()
             if type(layer).__name__ in names and "forward" not in vars(layer)
         ]

@@ -38,6 +38,7 @@ M = TuningMethod
 USUAL = (
     Cell("lora", M.LORA, "answers", {"lora_dropout": 0.2}),
     Cell("lora", M.LORA, "answers", {"bf16": True, "group_by_length": "always", "gradient_accumulation_steps": 2}),
+    Cell("lora", M.LORA, "answers", {"torch_compile": "always", "lora_dropout": 0.2}),
     Cell("full", M.FULL, "answers", {"gradient_accumulation_steps": 2}),
     Cell("p_tuning", M.P_TUNING, "answers"),
     Cell("prefix_tuning", M.PREFIX_TUNING, "answers", {"prefix_projection": "true"}),

@@ -177,6 +177,8 @@ class Workspace:
         self.directory = directory
         for name in ("data", "models", "runs", "temporary"):
             (directory / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        # torch reads compiled layers again from a folder of /tmp whose name anybody can foresee, pickles among them: here nobody else writes
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(directory.absolute() / "temporary" / "compiled"))
         self._store, self.rebuilt = open_store(directory / "luthier.sqlite3", directory / "runs")
         self.watching = Watching(directory / "luthier.sqlite3")
         self._accelerator = Accelerator(directory / "accelerator.lock")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,6 +19,7 @@ from engine.models.loading import load_base
 from engine.training.compiled import CompiledLayers, can_compile
 from engine.training.stages import REPAYS_SECONDS, compiles
 from engine.types import PretrainedModel, TrainingPlan, TuningMethod
+from engine.workspace import Workspace
 from tests.engine.training.conftest import Heard
 
 NewPlan = Callable[..., TrainingPlan]
@@ -86,6 +88,15 @@ def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("CXX", raising=False)
     assert not can_compile("cpu")
     assert not can_compile("mps")
+
+
+def test_what_was_compiled_lies_where_nobody_else_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    workspace = Workspace.open(tmp_path / "workspace")
+    place = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+    workspace.close()
+    assert place.is_relative_to(tmp_path / "workspace") and place.parent.stat().st_mode & 0o077 == 0
 
 
 def test_only_text_and_methods_that_were_seen_to_compile_have_the_setting() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +20,7 @@ from engine.training.probe import probe
 from engine.types import TrainingPlan
 from engine.workspace import PlanChoices, Workspace
 
+ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = {
     "dpo": "preference",
     "rlhf": "preference",
@@ -54,20 +58,32 @@ def test_a_step_of_the_starter_takes_something_near_what_was_predicted(
     assert found.seconds > 0
 
 
-def test_a_larger_batch_takes_more(workspace: Workspace, plan_for: Callable[..., TrainingPlan], tmp_path: Path) -> None:
-    path = tmp_path / "long.jsonl"
-    rows = ({"prompt": f"What says {number}?", "completion": "the shop opens at nine " * 60} for number in range(40))
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    dataset = workspace.data.inspect(path).dataset
-    assert dataset
-    small, large = (
-        workspace.probe(
-            workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {"per_device_train_batch_size": rows}))
-        )
-        for rows in (2, 12)
-    )
-    assert large.measured_bytes > small.measured_bytes + 50 * 2**20
-    assert large.measured_bytes == pytest.approx(large.predicted_bytes, rel=0.6)  # glibc keeps freed blocks as it likes
+IN_A_PROCESS_OF_ITS_OWN = """
+import json, sys
+from pathlib import Path
+from engine.workspace import PlanChoices, Workspace
+
+path = Path(sys.argv[1], "long.jsonl")
+rows = ({"prompt": f"What says {number}?", "completion": "the shop opens at nine " * 60} for number in range(40))
+path.write_text("".join(json.dumps(row) + "\\n" for row in rows))
+workspace = Workspace.open(path.with_name("workspace"))
+dataset = workspace.data.inspect(path).dataset
+for rows in (2, 12):
+    plan = workspace.plan(PlanChoices("lora", dataset.fingerprint, "starter", {"per_device_train_batch_size": rows}))
+    found = workspace.probe(plan)
+    print(json.dumps([found.measured_bytes, found.predicted_bytes]))
+workspace.close()
+"""
+
+
+def test_a_larger_batch_takes_more_about_as_predicted(tmp_path: Path) -> None:
+    """glibc keeps freed blocks as it likes, half as much again here; told to give blocks of a megabyte back, it shows what was needed."""
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
+    command = [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    (small, _), (large, predicted) = (json.loads(line) for line in done.stdout.splitlines()[-2:])
+    assert large > small + 50 * 2**20
+    assert large == pytest.approx(predicted, rel=0.25)
 
 
 def test_nothing_is_left_behind(workspace: Workspace, plan_for: Callable[..., TrainingPlan]) -> None:
